@@ -1,0 +1,51 @@
+# Everything a user or the CI does. Each target installs what it needs into .venv, once, at the versions and hashes
+# of requirements/*.txt; Python 3.11 or later, git and make are all that must be there.
+#
+#   PYTHON=python3.12   the interpreter .venv is made with, where the first one found is not the one wanted
+
+PORT ?= 3000
+PYTEST_ARGS ?=
+UPGRADE ?=
+
+BIN := .venv/bin
+FOREGROUND := $(BIN)/python tools/foreground.py
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --group build $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.PHONY: help run materialize test check format lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+run: .venv/run.stamp ## Materialise the demo and serve the web UI, on PORT=3000
+	@$(FOREGROUND) $(BIN)/aligned-dagster run --port $(PORT)
+
+materialize: .venv/run.stamp ## Materialise the demo, print the summary and end
+	@$(FOREGROUND) $(BIN)/aligned-dagster materialize
+
+test: .venv/dev.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name"
+	@tools/chromium.sh
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: .venv/dev.stamp ## Check format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/dev.stamp ## Format the code and mend what lint can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lock: .venv/build.stamp ## Write requirements/*.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
+	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt -o requirements/run.txt
+	$(COMPILE) -c requirements/dev.txt -o requirements/build.txt
+
+clean: ## Remove .venv and caches; data/ and dagster_home/ stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/%.stamp: requirements/%.txt requirements/build.txt pyproject.toml tools/install.sh
+	@tools/install.sh $*

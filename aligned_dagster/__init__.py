@@ -1,0 +1,64 @@
+"""Typed contracts for data that become a running Dagster project.
+
+>>> from aligned_dagster import Float, InMemorySource, Int32, feature_view
+>>> @feature_view(source=InMemorySource.from_values({"passenger_id": [1, 2], "age": [40.0, 0.5]}))
+... class Titanic:
+...     passenger_id = Int32().as_entity()
+...     age = Float().lower_bound(0)
+...     is_child = age < 13
+>>> Titanic.query().all().collect()["is_child"].to_list()
+[False, True]
+"""
+
+from __future__ import annotations
+
+from aligned_dagster.contracts.defining import data_contract, feature_view
+from aligned_dagster.contracts.feature_view import FeatureView
+from aligned_dagster.contracts.publish import Publication, publish
+from aligned_dagster.contracts.store import ContractStore, FeatureStore
+from aligned_dagster.features.compiling import rule
+from aligned_dagster.features.escape import transform_polars
+from aligned_dagster.features.truth import coalesce, concat_str, max_of, min_of, when
+from aligned_dagster.features.types import (
+    UUID,
+    Bool,
+    CreatedTimestamp,
+    Date,
+    Decimal,
+    Duration,
+    Embedding,
+    EventTimestamp,
+    Float,
+    Float32,
+    Float64,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Json,
+    List,
+    String,
+    Struct,
+    Time,
+    Timestamp,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    ValidFrom,
+)
+from aligned_dagster.request.job import RetrievalJob
+from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.custom import CustomMethodDataSource
+from aligned_dagster.sources.in_memory_source import InMemorySource
+from aligned_dagster.sources.local import CsvConfig, DateFormatter, Directory, FileSource, ParquetConfig
+from aligned_dagster.sources.random_source import RandomDataSource
+
+__all__ = [
+    "UUID", "Bool", "ContractStore", "CreatedTimestamp", "CsvConfig", "CustomMethodDataSource", "Date",
+    "DateFormatter", "Decimal", "Directory", "Duration", "Embedding", "EventTimestamp", "FeatureStore",
+    "FeatureView", "FileSource", "Float", "Float32", "Float64", "InMemorySource", "Int8", "Int16", "Int32",
+    "Int64", "Json", "List", "ParquetConfig", "Publication", "RandomDataSource", "RetrievalJob", "RetrievalRequest",
+    "String", "Struct", "Time", "Timestamp", "UInt8", "UInt16", "UInt32", "UInt64", "ValidFrom", "coalesce", "concat_str",
+    "data_contract", "feature_view", "max_of", "min_of", "publish", "rule", "transform_polars", "when",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""WHO promises: feature views and their store."""

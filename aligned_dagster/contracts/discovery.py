@@ -1,0 +1,161 @@
+"""Finding contracts in files."""
+
+from __future__ import annotations
+
+import ast
+import glob as globbing
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from aligned_dagster.contracts.feature_view import FeatureView
+from aligned_dagster.errors import AlignedError, ContractImportError, DuplicateNameError
+
+
+def contract_files(pattern: str | Path, exclude: str | None = None) -> list[Path]:
+    """The Python files that match a glob, sorted; a directory stands for all files below it.
+
+    Raises:
+        ContractImportError: nothing matches.
+    """
+    pattern = os.path.expanduser(str(pattern))
+    if os.path.isdir(pattern):
+        pattern = os.path.join(pattern, "**", "*.py")
+    dropped = set(globbing.glob(exclude, recursive=True)) if exclude else set()
+    files = [
+        Path(name).resolve()
+        for name in globbing.glob(pattern, recursive=True)
+        if name.endswith(".py") and name not in dropped and not _is_hidden(name)
+    ]
+    if not files:
+        raise ContractImportError(
+            f"No Python file matches {pattern!r} (looked from {os.getcwd()}). "
+            "Check the glob; '**/contract.py' finds files of that name at any depth."
+        )
+    return sorted(set(files))
+
+
+def views_in(file: Path) -> list[FeatureView[Any]]:
+    """The contracts that a file defines, in their order.
+
+    Raises:
+        ContractImportError: the file cannot be imported; the message names the file, the line and the cause.
+    """
+    _check_classes_once(file)
+    module = _load(file)
+    found: dict[int, FeatureView[Any]] = {}
+    for value in vars(module).values():
+        if isinstance(value, FeatureView) and value.location and _same(value.location.file, file):
+            found[id(value)] = value
+    return sorted(found.values(), key=lambda view: view.location.line if view.location else 0)
+
+
+def _check_classes_once(file: Path) -> None:
+    """Raise where a file decorates two classes of one name: the second would take the place of the first.
+
+    Raises:
+        DuplicateNameError: it does; both lines are named.
+    """
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError):
+        return  # its import tells better what is wrong
+    lines: dict[str, int] = {}
+    for statement in body:
+        if isinstance(statement, ast.ClassDef) and any(
+            "feature_view" in ast.unparse(d) for d in statement.decorator_list
+        ):
+            if statement.name in lines:
+                raise DuplicateNameError(
+                    f"Two contracts are classes of the name {statement.name!r}: one ({file}:{lines[statement.name]}), "
+                    f"another ({file}:{statement.lineno}). Give one of them another name."
+                )
+            lines[statement.name] = statement.lineno
+
+
+def _load(file: Path) -> ModuleType:
+    loaded = next((m for m in list(sys.modules.values()) if _same(getattr(m, "__file__", None), file)), None)
+    if loaded is not None and not getattr(getattr(loaded, "__spec__", None), "_initializing", False):
+        return loaded
+    root, name = _module_name(file)
+    with _first_on_path(root):
+        try:
+            if name in sys.modules or not _finds(name, file):
+                return _execute(
+                    file, f"{name.rpartition('.')[2]}_{sha256(str(file).encode()).hexdigest()[:8]}"
+                )
+            return importlib.import_module(name)
+        except Exception as error:
+            raise ContractImportError(_explain(file, error)) from error
+
+
+def _module_name(file: Path) -> tuple[Path, str]:
+    """The directory to import from and the dotted name there, by the packages around the file."""
+    parts = [] if file.name == "__init__.py" else [file.stem]
+    folder = file.parent
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(parts)
+
+
+def _finds(name: str, file: Path) -> bool:
+    importlib.invalidate_caches()
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and _same(spec.origin, file)
+
+
+def _execute(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ContractImportError(f"{file} is no Python module.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextmanager
+def _first_on_path(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _explain(file: Path, error: Exception) -> str:
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if _same(frame.filename, file)
+    ]
+    line = (
+        error.lineno
+        if isinstance(error, SyntaxError) and _same(error.filename, file)
+        else (lines[-1] if lines else None)
+    )
+    where = f"{file}:{line}" if line else str(file)
+    kind = "" if isinstance(error, AlignedError) else f"{type(error).__name__}: "
+    told = str(error).removesuffix(f" ({where})")
+    return f"The contracts in {where} could not be imported: {kind}{told}"
+
+
+def _same(name: str | None, file: Path) -> bool:
+    return name is not None and os.path.basename(name) == file.name and os.path.realpath(name) == str(file)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") and part not in {".", ".."} for part in Path(name).parts)

@@ -1,0 +1,221 @@
+"""Write, audit, publish: rows reach a materialized source only after they kept the contract."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from aligned_dagster.errors import AuditError, UnsupportedError
+from aligned_dagster.features.compiling import Compiled
+from aligned_dagster.features.plan import with_derived
+from aligned_dagster.quality.audit import Split, audit, split
+from aligned_dagster.quality.report import AuditReport
+from aligned_dagster.request.explain import explained
+from aligned_dagster.request.partition import PartitionSlice
+from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.conform import conform
+from aligned_dagster.sources.source import Published, Staged, Writable, WriteMode
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.feature_view import FeatureView
+
+Frames = Mapping[str, pl.LazyFrame]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was audited and, unless the view is virtual, published.
+
+    Args:
+        report: the audit of all rows, those that were kept aside included.
+        published: what was written; None for a virtual view.
+        quarantine: URI of the rows that were kept aside; None where there are none.
+        rows: number of rows that readers see now.
+        bytes: size of what is stored; None where nothing is, or where the storage does not tell.
+        uri: where it is stored, or what a virtual view reads.
+    """
+
+    report: AuditReport
+    published: Published | None
+    quarantine: str | None
+    rows: int
+    bytes: int | None
+    uri: str
+
+
+def publish(
+    view: FeatureView[Any],
+    frame: pl.LazyFrame | None = None,
+    *,
+    frames: Frames | None = None,
+    mode: WriteMode = "overwrite",
+    part: PartitionSlice | None = None,
+    run_id: str | None = None,
+    references: Frames | None = None,
+    on_audit: Callable[[AuditReport], None] | None = None,
+) -> Publication:
+    """Compute a view (or take given rows), audit it, and publish it if no blocking rule is broken.
+
+    Rows that break a rule of `on_violation="quarantine"` are kept aside beside the data and the others published.
+    If a blocking rule is broken nothing is published: the old rows stay, the bad rows are kept aside.
+
+    Args:
+        view: the contract. A virtual one is audited and nothing is written.
+        frame: rows to publish in place of computing them; stored columns suffice, derived ones are added.
+        frames: rows of upstream views that are at hand, by name.
+        mode: "overwrite", "insert" or "upsert"; a part is always replaced.
+        part: the partitions to compute, audit and replace; everything if not given.
+        run_id: names the quarantine; a random one if not given.
+        references: rows of the views that references point to; read from their storage if not given.
+        on_audit: called once with the report, before anything is published or raised.
+
+    Raises:
+        AuditError: a blocking rule is broken, or every row would be kept aside; it carries the report and the URI of
+            the quarantine.
+        SourceError: a source could not be read or written; the old rows are still there.
+    """
+    run = run_id or uuid.uuid4().hex[:12]
+    rows = view.compute(frames, part=part) if frame is None else completed(view, frame)
+    known = dict(references or {})
+    if view.materialized_source is None:
+        within = rows if part is None else rows.filter(part.predicate(view.schema))
+        return _audited_only(view, within, reference_frames(view, known, frames), on_audit)
+    if not isinstance(view.materialized_source, Writable):
+        raise UnsupportedError(
+            f"{view.name} is materialized to {view.materialized_source!r}, which can only be read."
+        )
+    target, request = view.materialized_source, view.stored_request
+    where = None if part is None else part.predicate(request.schema)
+    with _stage(target, rows, request, mode, where) as staged:
+        around = {**reference_frames(view, known, frames), view.name: staged.frame}
+        written = staged.frame if where is None else staged.frame.filter(where)
+        report = _audit(view, written, request, around)
+        quarantine = None
+        if _has_rows_to_keep_aside(report):
+            quarantine = target.quarantine(_split(view, written, report, around).bad, request, run)
+        if on_audit is not None:
+            on_audit(report)
+        _raise_if_blocked(view, report, quarantine)
+        if not report.quarantined:
+            published = staged.publish()
+            return _published(report, published, quarantine, report.rows)
+        good = _split(view, written, report, around).good
+        with explained(view.name, view.storage.uri):
+            kept = int(good.select(pl.len()).collect(engine="streaming").item())
+        if kept == 0 and where is None:
+            raise AuditError(
+                f"{report.explain()}\nEvery row breaks a rule, so nothing was published and the old rows are still there. "
+                f"Is the rule right? The rows are in {quarantine}.",
+                report,
+                quarantine,
+            )
+        staged.keep(good if where is None else pl.concat([staged.frame.filter(~where), good]))
+        return _published(report, staged.publish(), quarantine, kept)
+
+
+def write(view: FeatureView[Any], rows: pl.LazyFrame, mode: WriteMode) -> Publication:
+    """Publish given rows to where a view is stored: its materialized source, or its source if that can be written.
+
+    Raises:
+        UnsupportedError: the view's storage can only be read.
+        AuditError: a blocking rule is broken.
+    """
+    if view.materialized_source is not None:
+        return publish(view, rows, mode=mode)
+    if not isinstance(view.source, Writable):
+        raise UnsupportedError(
+            f"{view.name} reads {view.source!r}, which cannot be written. Give it a materialized_source."
+        )
+    if view.compiled.groupings:
+        raise UnsupportedError(f"{view.name} aggregates its source; rows are written to what it reads.")
+    stored = view.compiled.inputs.select(column.name for column in view.compiled.inputs.stored)
+    plain = replace(view, compiled=Compiled(stored, stored), materialized_source=view.source)
+    return publish(plain, rows, mode=mode)
+
+
+def completed(view: FeatureView[Any], frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Given rows with all columns of the contract: stored ones conformed, derived ones computed where they are absent."""
+    given = frame.collect_schema()
+    schema = view.schema
+    derivations = {name: tree for name, tree in schema.derivations.items() if name not in given}
+    if view.compiled.groupings:
+        derivations = {}
+    names = [name for name in schema.names if name not in derivations]
+    request = RetrievalRequest(view.name, schema.as_stored()).project(names)
+    rows = conform(frame, request, source_label=f"the rows given for {view.name}", stored=given)
+    return with_derived(rows, derivations).select(schema.names)
+
+
+def reference_frames(
+    view: FeatureView[Any], known: Frames, frames: Frames | None = None
+) -> dict[str, pl.LazyFrame]:
+    """The rows of every view that a reference of this one points to, by name."""
+    found = dict(known)
+    for name in view.references():
+        if name not in found and name != view.name:
+            found[name] = view.upstream_views[name].read(frames)
+    return found
+
+
+def _audit(
+    view: FeatureView[Any], frame: pl.LazyFrame, request: RetrievalRequest, around: Frames
+) -> AuditReport:
+    return audit(frame, request.schema, contract=view.name, on_violation=view.on_violation, references=around)
+
+
+def _audited_only(
+    view: FeatureView[Any], rows: pl.LazyFrame, around: Frames, on_audit: Callable[[AuditReport], None] | None
+) -> Publication:
+    report = _audit(view, rows, view.stored_request, {**around, view.name: rows})
+    if on_audit is not None:
+        on_audit(report)
+    _raise_if_blocked(view, report, None)
+    return Publication(report, None, None, report.rows, None, view.source.uri)
+
+
+def _stage(
+    target: Writable, rows: pl.LazyFrame, request: RetrievalRequest, mode: WriteMode, where: pl.Expr | None
+) -> Staged:
+    if where is None:
+        return target.stage(rows, request, mode)
+    return target.stage(rows, request, "replace", where=where)
+
+
+def _has_rows_to_keep_aside(report: AuditReport) -> bool:
+    """Whether rows break a rule; where a blocking rule could not even be computed, none can be told from the others."""
+    if any(not outcome.checked for outcome in report.blocking):
+        return False
+    return bool(report.blocking or report.quarantined)
+
+
+def _split(view: FeatureView[Any], frame: pl.LazyFrame, report: AuditReport, around: Frames) -> Split:
+    """The rows that break what the audit found broken, and the others."""
+    return split(
+        frame,
+        view.stored_request.schema,
+        contract=view.name,
+        on_violation=view.on_violation,
+        references=around,
+        include_blocking=bool(report.blocking),
+        checks=[outcome.name for outcome in (*report.blocking, *report.quarantined)],
+    )
+
+
+def _raise_if_blocked(view: FeatureView[Any], report: AuditReport, quarantine: str | None) -> None:
+    if not report.blocking:
+        return
+    kept = f" The bad rows are in {quarantine}." if quarantine else ""
+    nothing = (
+        "Nothing was published; the old rows are still there."
+        if not view.is_virtual
+        else "It is computed when read."
+    )
+    raise AuditError(f"{report.explain()}\n{nothing}{kept}", report, quarantine)
+
+
+def _published(report: AuditReport, published: Published, quarantine: str | None, rows: int) -> Publication:
+    return Publication(report, published, quarantine, rows, published.bytes, published.uri)

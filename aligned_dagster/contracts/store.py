@@ -1,0 +1,324 @@
+"""A store of contracts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import polars as pl
+
+from aligned_dagster.contracts.discovery import contract_files, views_in
+from aligned_dagster.contracts.feature_view import FeatureView, view_of
+from aligned_dagster.contracts.serialisation import needs, view_from_json, view_to_json
+from aligned_dagster.contracts.view_source import ContractSource
+from aligned_dagster.errors import (
+    ContractError,
+    DuplicateNameError,
+    RequestError,
+    UnknownContractError,
+    did_you_mean,
+)
+from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.features.location import at
+from aligned_dagster.features.schema import Column, Schema
+from aligned_dagster.request.job import RetrievalJob
+from aligned_dagster.sources import publishing
+from aligned_dagster.sources.frame import FrameSource
+from aligned_dagster.sources.in_memory_source import InMemorySource
+
+
+class ContractStore:
+    """Contracts by name.
+
+    >>> from aligned_dagster import ContractStore, InMemorySource, Int32, feature_view
+    >>> @feature_view(source=InMemorySource.from_values({"id": [1, 2]}))
+    ... class Person:
+    ...     id = Int32().as_entity()
+    >>> store = ContractStore([Person])
+    >>> other = store.update_source_for(Person, InMemorySource.from_values({"id": [3]}))
+    >>> store.execute_sql("SELECT max(id) AS most FROM person").collect().item()
+    2
+    >>> other.feature_view("person").all().collect()["id"].to_list()
+    [3]
+    """
+
+    def __init__(self, views: Iterable[FeatureView[Any]] = ()) -> None:
+        self._views: dict[str, FeatureView[Any]] = {}
+        for view in views:
+            self.add(view)
+
+    def __repr__(self) -> str:
+        return f"<contract store: {', '.join(self._views) or 'empty'}>"
+
+    # --- filling it -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def empty() -> ContractStore:
+        """A store without contracts."""
+        return ContractStore()
+
+    @staticmethod
+    def discover(pattern: str | Path, exclude: str | None = None) -> ContractStore:
+        """All contracts in the files that match a glob.
+
+        Args:
+            pattern: a glob such as "**/contract.py", or a directory.
+            exclude: a glob of files to leave out.
+
+        Raises:
+            ContractImportError: nothing matches, or a file cannot be imported.
+            DuplicateNameError: two contracts have one name.
+        """
+        return ContractStore(view for file in contract_files(pattern, exclude) for view in views_in(file))
+
+    @staticmethod
+    async def from_glob(glob: str) -> ContractStore:
+        """`discover`, to be awaited."""
+        return ContractStore.discover(glob)
+
+    @staticmethod
+    async def from_dir(path: str | Path = ".", exclude_glob: str | None = None) -> ContractStore:
+        """All contracts in the Python files below a directory."""
+        return ContractStore.discover(Path(path) / "**" / "*.py", exclude_glob)
+
+    def add(self, contract: FeatureView[Any]) -> ContractStore:
+        """Add a contract to this store, and return the store.
+
+        Raises:
+            DuplicateNameError: another one has that name.
+        """
+        view = view_of(contract)
+        known = self._views.get(view.name)
+        if known is not None and known is not view and not _one_and_the_same(known, view):
+            raise DuplicateNameError(
+                f"Two contracts are called {view.name!r}: one{at(known.location)}, another{at(view.location)}. "
+                "Give one of them a name, as in @feature_view(name=...)."
+            )
+        self._views.setdefault(view.name, view)
+        return self
+
+    def add_feature_view(self, contract: FeatureView[Any]) -> ContractStore:
+        """The name that `aligned` gives to `add`."""
+        return self.add(contract)
+
+    def combined_with(self, other: ContractStore) -> ContractStore:
+        """A store with the contracts of both.
+
+        Raises:
+            DuplicateNameError: the two have different contracts of one name.
+        """
+        return ContractStore([*self._views.values(), *other._views.values()])
+
+    # --- what it holds --------------------------------------------------------------------------------
+
+    @property
+    def views(self) -> Mapping[str, FeatureView[Any]]:
+        """Name to contract, in the order in which they were added."""
+        return MappingProxyType(self._views)
+
+    def view(self, name: str | FeatureView[Any]) -> FeatureView[Any]:
+        """The contract of that name.
+
+        Raises:
+            UnknownContractError: there is none.
+        """
+        wanted = name if isinstance(name, str) else view_of(name).name
+        if wanted not in self._views:
+            raise UnknownContractError(
+                f"There is no contract {wanted!r} in the store.{did_you_mean(wanted, self._views)} "
+                f"Contracts: {', '.join(self._views) or 'none'}."
+            )
+        return self._views[wanted]
+
+    def feature_view(self, name: str | FeatureView[Any]) -> Any:
+        """Questions to the contract of that name: `store.feature_view("titanic").all()`.
+
+        Raises:
+            UnknownContractError: there is none.
+        """
+        return self.view(name).query()
+
+    @property
+    def digest(self) -> str:
+        """32 hex digits over all contracts, the same in every process."""
+        forms = [view.to_json() for _, view in sorted(self._views.items())]
+        return hashlib.sha256(json.dumps(forms, sort_keys=True).encode()).hexdigest()[:32]
+
+    # --- other sources --------------------------------------------------------------------------------
+
+    def update_source_for(self, contract: str | FeatureView[Any], source: Any) -> ContractStore:
+        """A new store in which a contract reads other rows, and with it every contract that reads that one.
+
+        Args:
+            contract: the contract or its name.
+            source: a source, a view, a frame (polars, pandas, a dict of columns) or a job.
+
+        Raises:
+            UnknownContractError: there is no such contract.
+        """
+        changed = self.view(contract)
+        replaced = {changed.name: changed.with_source(_any_source(source))}
+        for view in _in_order(self._views):
+            if view.name not in replaced:
+                replaced[view.name] = _reading(view, replaced)
+        store = ContractStore()
+        store._views = {name: replaced[name] for name in self._views}
+        return store
+
+    def dummy_store(self, seed: int = 0, rows: int = 1_000) -> ContractStore:
+        """A new store whose contracts read made-up rows that keep their rules; no source is touched.
+
+        Views of views stay what they are and references draw from the random rows of the view that they name, so that
+        keys join. Nothing is materialized.
+
+        Args:
+            seed: decides the rows; the same seed gives the same rows in every process.
+            rows: how many each raw source has; fewer where a contract does not allow so many different ones.
+        """
+        from aligned_dagster.contracts.dummy import dummies
+
+        made = dummies(self._views.values(), seed, rows)
+        store = ContractStore()
+        store._views = {name: made[name] for name in self._views}
+        return store
+
+    # --- questions ------------------------------------------------------------------------------------
+
+    def execute_sql(self, query: str) -> RetrievalJob:
+        """Ask in polars' SQL; every contract is a table of its name. Nothing is read before the job is collected.
+
+        Args:
+            query: one SELECT.
+
+        Raises:
+            RequestError: polars does not understand the query, or it names a table that is no contract.
+        """
+        words = set(re.findall(r"\w+", query))
+        frames = {name: view.read() for name, view in self._views.items() if name in words}
+        try:
+            frame = pl.SQLContext(frames).execute(query, eager=False)
+            columns = frame.collect_schema()
+        except pl.exceptions.PolarsError as error:
+            unknown = re.search(r"relation '([^']+)' was not found", str(error))
+            hint = did_you_mean(unknown.group(1), self._views) if unknown else ""
+            raise RequestError(
+                f"The query failed: {str(error).splitlines()[0]}.{hint} Tables: {', '.join(self._views) or 'none'}."
+            ) from error
+        schema = Schema(
+            tuple(Column(name, DataType.from_polars(dtype), optional=True) for name, dtype in columns.items())
+        )
+        return RetrievalJob("sql", schema, lambda: frame)
+
+    # --- JSON -----------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable JSON form of all contracts.
+
+        Raises:
+            UnsupportedError: a source has no JSON form, such as a lambda.
+        """
+        return {"format": 1, "contracts": [view_to_json(view) for view in self._views.values()]}
+
+    @staticmethod
+    def from_json(form: Mapping[str, Any]) -> ContractStore:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ContractError: contracts read each other in a circle, or one that is not there.
+        """
+        waiting = {item["name"]: item for item in form["contracts"]}
+        built: dict[str, FeatureView[Any]] = {}
+        while waiting:
+            ready = [name for name, item in waiting.items() if not needs(item) & waiting.keys()]
+            if not ready:
+                raise ContractError(
+                    f"These contracts read each other in a circle: {', '.join(sorted(waiting))}."
+                )
+            for name in ready:
+                built[name] = view_from_json(waiting.pop(name), built)
+        store = ContractStore()
+        store._views = {item["name"]: built[item["name"]] for item in form["contracts"]}
+        return store
+
+    def write_to(self, file: str | Path) -> None:
+        """Write all contracts to a JSON file, atomically."""
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        target = Path(file).expanduser().absolute()
+        staging = publishing.new_staging(target)
+        try:
+            (staging / target.name).write_text(text, encoding="utf-8")
+            publishing.replace_file(staging / target.name, target)
+        finally:
+            publishing.remove(staging)
+
+    @staticmethod
+    def from_file(file: str | Path) -> ContractStore:
+        """Read the contracts that `write_to` wrote."""
+        return ContractStore.from_json(json.loads(Path(file).read_text(encoding="utf-8")))
+
+    @staticmethod
+    async def from_reference_at_path(path: str | Path) -> ContractStore:
+        """`from_file`, to be awaited."""
+        return await asyncio.to_thread(ContractStore.from_file, path)
+
+
+FeatureStore = ContractStore
+
+
+def _one_and_the_same(one: FeatureView[Any], other: FeatureView[Any]) -> bool:
+    """Whether two views came from one line of one file, imported under two names."""
+    return (
+        one.location is not None and one.location == other.location and one.code_version == other.code_version
+    )
+
+
+def _any_source(source: Any) -> Any:
+    if isinstance(source, RetrievalJob):
+        return FrameSource.of(source.lazy(), source.name)
+    if isinstance(source, pl.LazyFrame):
+        return FrameSource.of(source)
+    if isinstance(source, Mapping):
+        return InMemorySource.from_values(dict(source))
+    if type(source).__module__.startswith("pandas"):
+        return InMemorySource(pl.from_pandas(source))
+    return source
+
+
+def _reading(view: FeatureView[Any], replaced: Mapping[str, FeatureView[Any]]) -> FeatureView[Any]:
+    """The view, reading the replaced views where it read those of their names."""
+    from dataclasses import replace
+
+    def other(known: FeatureView[Any]) -> FeatureView[Any]:
+        return replaced.get(known.name, known)
+
+    touched = [
+        name for name in view.upstream_views if replaced.get(name) not in (None, view.upstream_views[name])
+    ]
+    if not touched:
+        return view
+    source = view.source.over(other) if isinstance(view.source, ContractSource) else view.source
+    referenced = {name: other(known) for name, known in view.referenced.items()}
+    return replace(view, source=source, referenced=referenced)
+
+
+def _in_order(views: Mapping[str, FeatureView[Any]]) -> list[FeatureView[Any]]:
+    """The views, each after those that it reads or refers to."""
+    done: dict[str, FeatureView[Any]] = {}
+    waiting = list(views.values())
+    while waiting:
+        ready = [
+            v for v in waiting if all(n in done or n not in views or n == v.name for n in v.upstream_views)
+        ]
+        if not ready:
+            raise ContractError(
+                f"These contracts read each other in a circle: {', '.join(v.name for v in waiting)}."
+            )
+        done.update((view.name, view) for view in ready)
+        waiting = [view for view in waiting if view.name not in done]
+    return list(done.values())

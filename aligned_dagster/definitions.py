@@ -1,0 +1,18 @@
+"""What `workspace.yaml` loads: the definitions of the project that `[tool.aligned_dagster]` describes."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from aligned_dagster.contracts.lock import ContractsLock
+from aligned_dagster.orchestration.definitions import build_definitions
+from aligned_dagster.orchestration.project import ProjectSettings
+
+_settings = ProjectSettings.find()
+
+defs: dg.Definitions = build_definitions(
+    _settings.load_store(),
+    executor=dg.in_process_executor if _settings.executor == "in_process" else dg.multiprocess_executor,
+    lock=ContractsLock.read(_settings.root),
+)
+"""Every contract of the project as Dagster definitions."""

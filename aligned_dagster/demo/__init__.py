@@ -1,0 +1,1 @@
+"""Contracts over the flights that left New York City in 2013."""

@@ -1,0 +1,1 @@
+"""WHAT a column is: types, roles, derivations, constraints; a schema and its version."""

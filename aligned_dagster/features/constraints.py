@@ -1,0 +1,387 @@
+"""Constraints: what must hold of a column or of a row, in words, in polars, in pandera and in JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import polars as pl
+
+from aligned_dagster.errors import ContractError
+from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.features.expression import Expression, from_json, inputs, replay, to_json
+from aligned_dagster.features.literals import Value, value_from_json, value_to_json
+
+if TYPE_CHECKING:
+    from pandera.polars import Check
+
+OnViolation = Literal["block", "quarantine", "warn"]
+"""What a broken rule does: publish nothing, keep the bad rows aside and publish the rest, or tell and publish."""
+
+
+def check_on_violation(value: str | None) -> OnViolation | None:
+    """The value itself when it is one of the three, or None.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    if value is not None and value not in get_args(OnViolation):
+        raise ContractError(
+            f"on_violation is {value!r}; it must be one of {', '.join(get_args(OnViolation))}."
+        )
+    return value  # type: ignore[return-value]  # narrowed by the test above, which mypy cannot see
+
+
+_KINDS: dict[str, type[Constraint]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint(ABC):
+    """A rule on the values of one column. A null breaks only `NotNull`.
+
+    Args:
+        on_violation: what happens to rows that break it; None leaves it to the contract.
+    """
+
+    kind: ClassVar[str]
+    row_local: ClassVar[bool] = True
+    """Whether one row alone tells if the rule is kept; `Unique` and `Reference` need more."""
+
+    on_violation: OnViolation | None = None
+
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.kind] = cls
+
+    def __post_init__(self) -> None:
+        check_on_violation(self.on_violation)
+
+    @property
+    def key(self) -> str:
+        """The name of the rule, unique within its column."""
+        return self.kind
+
+    @abstractmethod
+    def words(self, column: str) -> str:
+        """The rule as a sentence about the column."""
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        """A boolean expression, true where the rule is broken and never null.
+
+        Args:
+            column: the values.
+            dtype: their type; floating point values can be NaN, which breaks every bound.
+
+        Raises:
+            ContractError: one row alone cannot tell (`row_local` is false).
+        """
+        raise ContractError(f"{self.kind!r} needs more than one row; the audit of the whole frame tells.")
+
+    def pandera_check(self) -> Check | None:
+        """The pandera check with the same verdict; None where pandera has a setting of its own for it."""
+        import pandera.polars as pa
+
+        def keeps(data: Any) -> pl.LazyFrame:
+            column = pl.col(data.key)
+            dtype = DataType.from_polars(data.lazyframe.collect_schema()[data.key])
+            frame: pl.LazyFrame = data.lazyframe.select(~self.violation(column, dtype))
+            return frame
+
+        return pa.Check(keeps, name=self.key, error=self.words("value"), ignore_na=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable JSON form."""
+        form: dict[str, Any] = {"rule": self.kind}
+        for field in (field for field in dataclasses.fields(self) if field.compare):
+            value = getattr(self, field.name)
+            if value is not None or field.name != "on_violation":
+                form[field.name] = value_to_json(value)
+        return form
+
+
+def constraint_from_json(form: dict[str, Any]) -> Constraint:
+    """Read what `Constraint.to_json` wrote.
+
+    Raises:
+        ContractError: there is no such rule.
+    """
+    if form.get("rule") not in _KINDS:
+        raise ContractError(f"{form.get('rule')!r} is no rule. Known: {', '.join(sorted(_KINDS))}.")
+    arguments = {name: value_from_json(value) for name, value in form.items() if name != "rule"}
+    return _KINDS[form["rule"]](**arguments)
+
+
+def _broken(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotNull(Constraint):
+    """A value is there."""
+
+    kind = "not_null"
+
+    def words(self, column: str) -> str:
+        return f"{column} must not be null"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        return column.is_null()
+
+    def pandera_check(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class LowerBound(Constraint):
+    """A value is not below a bound. NaN breaks it.
+
+    >>> LowerBound(0).words("age")
+    'age must be at least 0'
+    """
+
+    kind = "lower_bound"
+    value: Value
+    inclusive: bool = True
+
+    def words(self, column: str) -> str:
+        return f"{column} must be {'at least' if self.inclusive else 'greater than'} {_say(self.value)}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        bound = _bound(self.value, dtype)
+        broken = column < bound if self.inclusive else column <= bound
+        return _broken(broken | column.is_nan() if dtype.is_float else broken)
+
+
+@dataclass(frozen=True)
+class UpperBound(Constraint):
+    """A value is not above a bound. NaN breaks it.
+
+    >>> UpperBound(1.5, inclusive=False).words("share")
+    'share must be less than 1.5'
+    """
+
+    kind = "upper_bound"
+    value: Value
+    inclusive: bool = True
+
+    def words(self, column: str) -> str:
+        return f"{column} must be {'at most' if self.inclusive else 'less than'} {_say(self.value)}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        bound = _bound(self.value, dtype)
+        broken = column > bound if self.inclusive else column >= bound
+        return _broken(broken | column.is_nan() if dtype.is_float else broken)
+
+
+@dataclass(frozen=True)
+class AcceptedValues(Constraint):
+    """A value is one of a few."""
+
+    kind = "accepted_values"
+    values: tuple[Value, ...]
+
+    def words(self, column: str) -> str:
+        shown = ", ".join(_say(value) for value in self.values[:20])
+        more = f", ... ({len(self.values)} in all)" if len(self.values) > 20 else ""
+        return f"{column} must be one of {shown}{more}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        accepted = pl.Series("accepted", list(self.values), dtype=dtype.polars, strict=False)
+        return _broken(~column.is_in(accepted.implode()))
+
+
+@dataclass(frozen=True)
+class Regex(Constraint):
+    """A text matches a pattern somewhere (anchor it with ^ and $ for the whole), in the syntax of Rust's regex crate."""
+
+    kind = "regex"
+    pattern: str
+
+    def words(self, column: str) -> str:
+        return f"{column} must match the pattern {self.pattern!r}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        return _broken(~column.str.contains(self.pattern))
+
+
+@dataclass(frozen=True)
+class StartsWith(Constraint):
+    """A text starts with a prefix."""
+
+    kind = "starts_with"
+    prefix: str
+
+    def words(self, column: str) -> str:
+        return f"{column} must start with {self.prefix!r}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        return _broken(~column.str.starts_with(self.prefix))
+
+
+@dataclass(frozen=True)
+class EndsWith(Constraint):
+    """A text ends with a suffix."""
+
+    kind = "ends_with"
+    suffix: str
+
+    def words(self, column: str) -> str:
+        return f"{column} must end with {self.suffix!r}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        return _broken(~column.str.ends_with(self.suffix))
+
+
+@dataclass(frozen=True)
+class MinLength(Constraint):
+    """A text has at least so many characters, a list so many items."""
+
+    kind = "min_length"
+    length: int
+
+    def words(self, column: str) -> str:
+        return f"the length of {column} must be at least {self.length}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        return _broken(_length(column, dtype) < self.length)
+
+
+@dataclass(frozen=True)
+class MaxLength(Constraint):
+    """A text has at most so many characters, a list so many items."""
+
+    kind = "max_length"
+    length: int
+
+    def words(self, column: str) -> str:
+        return f"the length of {column} must be at most {self.length}"
+
+    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
+        return _broken(_length(column, dtype) > self.length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unique(Constraint):
+    """No value stands twice; nulls may."""
+
+    kind = "unique"
+    row_local = False
+
+    def words(self, column: str) -> str:
+        return f"{column} must be unique"
+
+    def pandera_check(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Reference(Constraint):
+    """A value stands in a column of another view; a null refers to nothing and is fine."""
+
+    kind = "reference"
+    row_local = False
+    view: str
+    column: str
+    owner: object = dataclasses.field(default=None, compare=False, repr=False)
+    """The view itself, where the contract was written and not read from JSON."""
+
+    def words(self, column: str) -> str:
+        return f"{column} must stand in {self.view}.{self.column}"
+
+    def pandera_check(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule on several columns of a row: it is broken where the predicate is false; null keeps it.
+
+    Args:
+        name: the attribute of the contract that holds it.
+        predicate: a boolean expression over the columns.
+        description: the rule in words; the predicate's own text if not given.
+        on_violation: what happens to rows that break it; None leaves it to the contract.
+    """
+
+    name: str
+    predicate: Expression
+    description: str = ""
+    on_violation: OnViolation | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that it reads, sorted."""
+        return tuple(sorted(inputs(self.predicate)))
+
+    def words(self) -> str:
+        """The rule as a sentence."""
+        return self.description or f"{self.predicate!r}"[1:-1]
+
+    def violation(self) -> pl.Expr:
+        """A boolean expression, true where the rule is broken and never null."""
+        kept: pl.Expr = replay(self.predicate)
+        return _broken(~kept)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable JSON form."""
+        return {
+            "name": self.name,
+            "predicate": to_json(self.predicate),
+            "description": self.description,
+            "on_violation": self.on_violation,
+        }
+
+    @staticmethod
+    def from_json(form: dict[str, Any]) -> Rule:
+        """Read what `to_json` wrote."""
+        return Rule(form["name"], from_json(form["predicate"]), form["description"], form["on_violation"])
+
+
+def check_pattern(pattern: str) -> str:
+    """The pattern itself, when polars can compile it.
+
+    Raises:
+        ContractError: it is no regular expression of Rust's regex crate (no look-around, no back-references).
+    """
+    try:
+        pl.Series([""]).str.contains(pattern)
+    except pl.exceptions.PolarsError as error:
+        reason = re.sub(r"\s+", " ", str(error)).strip()
+        raise ContractError(
+            f"{pattern!r} is no pattern that polars can use: {reason}. "
+            "It takes the syntax of Rust's regex crate, which has no look-around and no back-references."
+        ) from error
+    return pattern
+
+
+def _say(value: Value) -> str:
+    if isinstance(value, dt.datetime | dt.date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return repr(value)
+
+
+def _length(column: pl.Expr, dtype: DataType) -> pl.Expr:
+    if dtype.kind == "list":
+        return column.list.len()
+    if dtype.kind == "embedding":
+        return column.arr.len()
+    return column.str.len_chars()
+
+
+def _bound(value: Value, dtype: DataType) -> pl.Expr:
+    if dtype.kind == "decimal":
+        return pl.lit(Decimal(str(value)))
+    if isinstance(value, dt.datetime) and dtype.kind == "timestamp":
+        if value.tzinfo is None and dtype.time_zone:
+            return pl.lit(value).dt.replace_time_zone(dtype.time_zone)
+        if value.tzinfo is not None and dtype.time_zone:
+            return pl.lit(value).dt.convert_time_zone(dtype.time_zone)
+    if dtype.kind == "float32" and isinstance(value, int | float):
+        return pl.lit(value, dtype=pl.Float32)
+    return pl.lit(value)

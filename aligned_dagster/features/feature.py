@@ -1,0 +1,209 @@
+"""A feature while a contract is written: immutable, hashable, and the start of derivations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from aligned_dagster.errors import DerivationError
+from aligned_dagster.features.declared import Declared
+from aligned_dagster.features.deriving import derive, resolve
+from aligned_dagster.features.expression import Expression
+from aligned_dagster.features.literals import Value, freeze
+from aligned_dagster.features.location import at, caller
+from aligned_dagster.features.operators import binary, unary
+
+if TYPE_CHECKING:
+    from aligned_dagster.features.aggregation import Aggregation
+    from aligned_dagster.features.numeric import Number
+    from aligned_dagster.features.truth import Bool
+
+F = TypeVar("F", bound="Feature")
+
+
+class Feature(Declared):
+    """One column of a contract, with what can be derived from a column of any type."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __bool__(self) -> bool:
+        raise DerivationError(
+            "A feature has no truth value while the contract is written. "
+            f"Combine conditions with & | ~ in place of and, or, not.{at(caller())}"
+        )
+
+    @property
+    def expression(self) -> Expression:
+        """The feature as an expression over the columns of the contract that it was taken from.
+
+        Raises:
+            DerivationError: it was not taken from a contract with `View().column`.
+        """
+        return resolve(self)
+
+    # --- derivations that every type has ----------------------------------------------------------------
+
+    def is_null(self) -> Bool:
+        """Whether the value is missing."""
+        return derive("is_null", self)
+
+    def is_not_null(self) -> Bool:
+        """Whether the value is there."""
+        return derive("is_not_null", self)
+
+    def fill_null(self, value: Value | Feature) -> Self:
+        """Put a value, or another column's value, in place of null.
+
+        Raises:
+            DerivationError: its type does not fit.
+        """
+        if not isinstance(value, Feature):
+            self._check_value(value, "fill_null")
+        filled: Feature = derive("fill_null", self, value)
+        return derive("cast", filled, self.dtype.text)
+
+    def fill_na(self, value: Value | Feature) -> Self:
+        """The name that `aligned` gives to `fill_null`."""
+        return self.fill_null(value)
+
+    def is_in(self, values: Iterable[Value]) -> Bool:
+        """Whether the value is one of these."""
+        frozen = tuple(freeze(value) for value in values)
+        for value in frozen:
+            self._check_value(value, "is_in")
+        return derive("is_in", self, frozen)
+
+    def cast(self, to: F) -> F:
+        """The values in another type, as in `cast(Float32())`; a value that does not fit is an error when read."""
+        return derive("cast", self, to.dtype.text)
+
+    def hash_value(self) -> Number:
+        """A 64-bit hash of the value, the same on every platform for one version of polars."""
+        return derive("hash", self)
+
+    def transform_polars(
+        self, expression: Any, as_dtype: F | None = None, using: Sequence[Feature] = ()
+    ) -> F:
+        """Derive by a function of polars expressions: the escape hatch. See `aligned_dagster.transform_polars`.
+
+        Args:
+            expression: takes this column (and those of `using`) as polars expressions and returns one.
+            as_dtype: type of the result; asked of polars if not given.
+            using: further columns that it reads, so that lineage knows them.
+        """
+        from aligned_dagster.features.escape import transform
+
+        return transform([self, *using], expression, as_dtype)
+
+    def aggregate(self) -> Aggregation:
+        """Start an aggregation over the rows of an entity, a window or a group."""
+        from aligned_dagster.features.aggregation import Aggregation
+
+        return Aggregation(self)
+
+    def agg(self) -> Aggregation:
+        """Short for `aggregate`."""
+        return self.aggregate()
+
+    # --- operators ------------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> Bool:  # type: ignore[override]  # records a comparison, as polars does
+        return binary("eq", self, other)
+
+    def __ne__(self, other: object) -> Bool:  # type: ignore[override]  # records a comparison, as polars does
+        return binary("ne", self, other)
+
+    def equals(self, other: Any) -> Bool:
+        """The same as `==`."""
+        return binary("eq", self, other)
+
+    def not_equals(self, other: Any) -> Bool:
+        """The same as `!=`."""
+        return binary("ne", self, other)
+
+    def __lt__(self, other: Any) -> Bool:
+        return binary("lt", self, other)
+
+    def __le__(self, other: Any) -> Bool:
+        return binary("le", self, other)
+
+    def __gt__(self, other: Any) -> Bool:
+        return binary("gt", self, other)
+
+    def __ge__(self, other: Any) -> Bool:
+        return binary("ge", self, other)
+
+    def __add__(self, other: Any) -> Feature:
+        return binary("add", self, other)
+
+    def __radd__(self, other: Any) -> Feature:
+        return binary("add", other, self)
+
+    def __sub__(self, other: Any) -> Feature:
+        return binary("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Feature:
+        return binary("sub", other, self)
+
+    def __mul__(self, other: Any) -> Feature:
+        return binary("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Feature:
+        return binary("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Feature:
+        return binary("truediv", self, other)
+
+    def __rtruediv__(self, other: Any) -> Feature:
+        return binary("truediv", other, self)
+
+    def __floordiv__(self, other: Any) -> Feature:
+        return binary("floordiv", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Feature:
+        return binary("floordiv", other, self)
+
+    def __mod__(self, other: Any) -> Feature:
+        return binary("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Feature:
+        return binary("mod", other, self)
+
+    def __pow__(self, other: Any) -> Feature:
+        return binary("pow", self, other)
+
+    def __rpow__(self, other: Any) -> Feature:
+        return binary("pow", other, self)
+
+    def __neg__(self) -> Feature:
+        return unary("neg", self)
+
+    def __pos__(self) -> Feature:
+        return unary("pos", self)
+
+    def __abs__(self) -> Feature:
+        return unary("abs", self)
+
+    def __and__(self, other: Any) -> Bool:
+        return binary("and_", self, other)
+
+    def __rand__(self, other: Any) -> Bool:
+        return binary("and_", other, self)
+
+    def __or__(self, other: Any) -> Bool:
+        return binary("or_", self, other)
+
+    def __ror__(self, other: Any) -> Bool:
+        return binary("or_", other, self)
+
+    def __xor__(self, other: Any) -> Bool:
+        return binary("xor", self, other)
+
+    def __rxor__(self, other: Any) -> Bool:
+        return binary("xor", other, self)
+
+    def __invert__(self) -> Bool:
+        return unary("not_", self)

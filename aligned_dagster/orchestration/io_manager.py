@@ -1,0 +1,146 @@
+"""How the rows of contracts reach the assets downstream: one IO manager that asks each contract."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from aligned_dagster.errors import AlignedError, UnsupportedError
+from aligned_dagster.orchestration.partitions import Partitions
+from aligned_dagster.orchestration.registry import ContractRegistry
+from aligned_dagster.sources.schema_versioned import SchemaVersionedSource
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.feature_view import FeatureView
+
+ROWS, ALL = "rows", "all"
+"""`AssetIn(metadata={ROWS: ALL})` asks for all rows, whatever the partitions of the run are."""
+
+
+class ContractIOManager(dg.IOManager):
+    """Reads a contract for an asset that takes it as an input, in the type that the input is annotated with.
+
+    `pl.LazyFrame` (also without annotation), `pl.DataFrame` and `pandas.DataFrame` are known. With
+    `AssetIn(metadata={"columns": ["a", "b"]})` only those columns are read.
+
+    An input with partitions gets the rows of those that it is mapped to, of as many as are stored; an asset
+    without partitions that depends on all of them gets the whole.
+
+    It never writes: what a contract holds is published by its own asset, after the audit.
+
+    Args:
+        registry: the contracts by asset key.
+    """
+
+    def __init__(self, registry: ContractRegistry) -> None:
+        self.registry = registry
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | pl.DataFrame | Any:
+        """The rows of the upstream contract.
+
+        Raises:
+            Failure: they cannot be read, or the annotation is none of the three types.
+        """
+        try:
+            view = self.registry.view_at(context.asset_key)
+            metadata = context.definition_metadata or {}
+            frame = self.registry.rows(view) if metadata.get(ROWS) == ALL else self._rows(view, context)
+            columns = metadata.get("columns")
+            if columns is not None:
+                frame = frame.select([view.schema.column(name).name for name in columns])
+            return as_annotated(frame, context.dagster_type.typing_type, view.name)
+        except AlignedError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+
+    def _rows(self, view: FeatureView[Any], context: dg.InputContext) -> pl.LazyFrame:
+        """The rows of the partitions that the input has; all of them where it has none, or every one."""
+        frame = self.registry.rows(view)
+        partitions = self.registry.partitions.get(view.name)
+        if partitions is None or not context.has_asset_partitions:
+            return frame
+        keys = list(context.asset_partition_keys)
+        if whole_table(context, partitions, keys):
+            return frame
+        if not keys:
+            return frame.clear()
+        if partitions.scheme.version is None:
+            return frame.filter(partitions.parts(keys).predicate(view.schema))
+        return pl.concat(
+            _at_version(view, version).filter(partitions.parts(found).predicate(view.schema))
+            for version, found in partitions.by_version(keys).items()
+        )
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Nothing is written here.
+
+        Raises:
+            Failure: an asset that is no contract names this IO manager for its own output.
+        """
+        raise dg.Failure(
+            f"{context.asset_key.to_user_string()!r} uses the IO manager of contracts for its output, which "
+            "only reads. Publish a function's rows as a contract with @produces(TheContract), or name "
+            "another IO manager.",
+            allow_retries=False,
+        )
+
+
+def as_annotated(frame: pl.LazyFrame, annotation: Any, contract: str) -> Any:
+    """The frame in the type of an annotation: lazy, eager, or pandas.
+
+    Args:
+        frame: the rows.
+        annotation: `pl.LazyFrame`, `pl.DataFrame`, `pandas.DataFrame`, or `typing.Any` for a lazy frame.
+        contract: whose rows they are, for the message.
+
+    Raises:
+        UnsupportedError: the annotation is another type.
+    """
+    if annotation in (Any, None, pl.LazyFrame):
+        return frame
+    if annotation is pl.DataFrame:
+        return frame.collect(engine="streaming")
+    pandas = sys.modules.get("pandas")  # whoever annotates with pandas has imported it
+    if pandas is not None and annotation is pandas.DataFrame:
+        return frame.collect(engine="streaming").to_pandas()
+    raise UnsupportedError(
+        f"The rows of {contract!r} cannot be given as {annotation!r}. "
+        "Annotate the input with pl.LazyFrame, pl.DataFrame or pandas.DataFrame."
+    )
+
+
+def _at_version(view: FeatureView[Any], version: str) -> pl.LazyFrame:
+    """The rows of a contract as they are stored under a schema version, in its present columns."""
+    source = view.materialized_source
+    if version == view.version or not isinstance(source, SchemaVersionedSource):
+        return view.read()
+    return source.at_version(version).all_data(view.stored_request)
+
+
+def whole_table(context: dg.InputContext, partitions: Partitions, keys: Sequence[str]) -> bool:
+    """Whether an input without partitions of its own reads every partition, also those that nobody registered."""
+    try:
+        step = context.step_context
+        if step.entity_partitions_def is not None:
+            return False
+    except dg.DagsterInvariantViolationError:
+        return False  # loaded outside of a run
+    return len(set(keys)) == len(partitions.keys(step.instance))
+
+
+def contract_io_manager(registry: ContractRegistry) -> dg.IOManagerDefinition:
+    """The IO manager as a resource whose page in the UI says what it does."""
+    stored = sum(not view.is_virtual for view in registry.views.values())
+    definition = dg.IOManagerDefinition(
+        resource_fn=lambda _context: ContractIOManager(registry),
+        description=(
+            f"Reads the rows of {len(registry.views)} contracts for the assets downstream of them: {stored} "
+            f"from where they are materialised, {len(registry.views) - stored} computed from their sources. "
+            "Annotate an input with pl.LazyFrame, pl.DataFrame or pandas.DataFrame. "
+            "Only a contract's own asset writes."
+        ),
+    )
+    return definition

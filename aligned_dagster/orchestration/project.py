@@ -1,0 +1,144 @@
+"""The settings of a project: the table `[tool.aligned_dagster]` of its pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from aligned_dagster.errors import ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.store import ContractStore
+
+PROJECT = "ALIGNED_PROJECT"
+"""The environment variable that names a project's directory, or its pyproject.toml."""
+
+DUMMY = "ALIGNED_DUMMY"
+"""The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
+
+Executor = Literal["in_process", "multiprocess"]
+_KNOWN = {"contracts", "definitions", "dagster_home", "workspace", "executor"}
+_EXAMPLE = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"'
+
+
+@dataclass(frozen=True)
+class ProjectSettings:
+    """Where a project keeps its contracts and how it runs.
+
+    Args:
+        root: the directory of its pyproject.toml; every other path is relative to it.
+        contracts: globs of the files with contracts.
+        definitions: the module whose `defs` Dagster loads.
+        dagster_home: the directory of Dagster's own storage.
+        workspace: the file that names the code locations for the UI.
+        executor: "in_process" runs one step after another, each on all cores; "multiprocess" a process a
+            step.
+    """
+
+    root: Path
+    contracts: tuple[str, ...]
+    definitions: str = "aligned_dagster.definitions"
+    dagster_home: Path = Path("dagster_home")
+    workspace: Path = Path("workspace.yaml")
+    executor: Executor = "in_process"
+
+    @staticmethod
+    def find(start: Path | None = None, environ: Mapping[str, str] | None = None) -> ProjectSettings:
+        """The settings of the project that `ALIGNED_PROJECT` names, or of the one around a directory.
+
+        Args:
+            start: where the search upwards begins; the current directory if not given.
+            environ: the environment; the process's own if not given.
+
+        Raises:
+            ConfigurationError: no pyproject.toml has the table, or a setting in it is wrong.
+        """
+        named = (os.environ if environ is None else environ).get(PROJECT)
+        if named:
+            path = Path(named).resolve()
+            file = path / "pyproject.toml" if path.is_dir() else path
+            if not file.is_file():
+                raise ConfigurationError(f"{PROJECT} is {named!r}, but there is no file {file}.")
+            table = _table(file)
+            if table is None:
+                raise ConfigurationError(f"{file} has no table [tool.aligned_dagster]. Add:\n{_EXAMPLE}")
+            return _settings(table, file)
+        directory = (start or Path.cwd()).resolve()
+        for folder in (directory, *directory.parents):
+            file = folder / "pyproject.toml"
+            table = _table(file) if file.is_file() else None
+            if table is not None:
+                return _settings(table, file)
+        raise ConfigurationError(
+            f"Neither {directory} nor a directory above it has a pyproject.toml with [tool.aligned_dagster]. "
+            f"Change into the project, set {PROJECT} to its directory, or add to its pyproject.toml:\n"
+            f"{_EXAMPLE}"
+        )
+
+    def load_store(self) -> ContractStore:
+        """The contracts in all files that the globs name, on random rows where `ALIGNED_DUMMY=1` is set.
+
+        Raises:
+            ConfigurationError: a glob names no file.
+            ContractImportError: a file cannot be imported; the message says which and why.
+            DuplicateNameError: two contracts have one name.
+        """
+        from aligned_dagster.contracts.store import ContractStore
+
+        if str(self.root) not in sys.path:
+            sys.path.insert(0, str(self.root))  # contracts of a project may import each other from its root
+        store = ContractStore()
+        for pattern in self.contracts:
+            if not glob(str(self.root / pattern), recursive=True):
+                raise ConfigurationError(
+                    f"No file matches contracts = {pattern!r} of {self.root / 'pyproject.toml'}. "
+                    "The glob is relative to that file."
+                )
+            store = store.combined_with(ContractStore.discover(str(self.root / pattern)))
+        return store.dummy_store() if os.environ.get(DUMMY, "0") not in {"", "0"} else store
+
+
+def _table(file: Path) -> dict[str, Any] | None:
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} is no TOML file: {error}.") from error
+    found = content.get("tool", {}).get("aligned_dagster")
+    return cast("dict[str, Any] | None", found)
+
+
+def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
+    for name in table:
+        if name not in _KNOWN:
+            raise ConfigurationError(
+                f"[tool.aligned_dagster] of {file} has the unknown setting {name!r}."
+                f"{did_you_mean(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}."
+            )
+    globs = table.get("contracts")
+    if isinstance(globs, str):
+        globs = [globs]
+    if not isinstance(globs, list) or not globs or not all(isinstance(item, str) for item in globs):
+        raise ConfigurationError(
+            f"[tool.aligned_dagster] of {file} needs contracts, a glob or a list of globs, as in:\n{_EXAMPLE}"
+        )
+    executor = table.get("executor", "in_process")
+    if executor not in ("in_process", "multiprocess"):
+        raise ConfigurationError(
+            f"[tool.aligned_dagster] of {file} has executor = {executor!r}; "
+            "use 'in_process' or 'multiprocess'."
+        )
+    root = file.resolve().parent
+    return ProjectSettings(
+        root=root,
+        contracts=tuple(globs),
+        definitions=str(table.get("definitions", "aligned_dagster.definitions")),
+        dagster_home=root / str(table.get("dagster_home", "dagster_home")),
+        workspace=root / str(table.get("workspace", "workspace.yaml")),
+        executor=executor,
+    )

@@ -1,0 +1,155 @@
+"""The inside of a contract's op: audit, report every check, publish or fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from aligned_dagster.errors import AlignedError, AuditError, SourceError
+from aligned_dagster.orchestration.checks import check_results, partition_evaluations
+from aligned_dagster.orchestration.metadata import audit_table, run_metadata
+from aligned_dagster.orchestration.partition_runs import Part, broken_by_partition, record_by_partition
+from aligned_dagster.orchestration.registry import ContractRegistry
+from aligned_dagster.orchestration.translator import ContractTranslator
+from aligned_dagster.quality.report import SAMPLE_ROWS
+from aligned_dagster.sources.source import Writable
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.contracts.publish import Publication
+    from aligned_dagster.quality.report import AuditReport
+
+
+def publish_and_report(
+    context: dg.AssetExecutionContext,
+    view: FeatureView[Any],
+    registry: ContractRegistry,
+    translator: ContractTranslator,
+    *,
+    frames: Mapping[str, pl.LazyFrame],
+    frame: pl.LazyFrame | None = None,
+    data_version: dg.DataVersion | None = None,
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+    """Publish a contract's rows and yield what Dagster records: every check first, then the materialisation.
+
+    Args:
+        context: of the op.
+        view: the contract; a virtual one is audited only.
+        registry: the contracts by asset key.
+        translator: names and describes.
+        frames: rows of the contracts that this one reads or refers to, by contract name.
+        frame: rows to publish in place of what the contract's source gives.
+        data_version: what the rows were computed from; Dagster's own reckoning if not given.
+
+    Raises:
+        Failure: a blocking rule is broken, or the rows cannot be read or written. The old rows stay.
+    """
+    from aligned_dagster.contracts.publish import publish
+
+    key = registry.key_of(view.name)
+    audited: list[AuditReport] = []
+    publication, problem, part = None, None, None
+    references = {name: rows for name, rows in frames.items() if name in view.references()}
+    try:
+        if view.name in registry.partitions:
+            part = Part.of_run(context, registry.partitions[view.name])
+        publication = publish(
+            view,
+            frame,
+            frames={name: rows for name, rows in frames.items() if name in view.depends_on()},
+            references=references,
+            part=None if part is None or part.is_everything else part.slice,
+            run_id=context.run.run_id,
+            on_audit=audited.append,
+        )
+    except AlignedError as error:
+        problem = error
+    quarantine = publication.quarantine if publication is not None else getattr(problem, "quarantine", None)
+    counts = _rows_by_partition(view, part, publication)
+    for report in audited:
+        if part is not None and part.is_range:
+            broken = broken_by_partition(view, part, report, publication, context.run.run_id, references)
+            for evaluation in partition_evaluations(
+                view, key, report, translator, rows=counts, broken=broken
+            ):
+                context.log_event(evaluation)
+        yield from check_results(view, key, report, translator, quarantine)
+    if publication is None:
+        assert problem is not None
+        raise failure(problem, key) from problem
+    preview = _preview(view, registry, frames, translator.settings.preview_rows, part)
+    aside = _kept_aside(view, publication.quarantine, context.run.run_id)
+    metadata = run_metadata(
+        view,
+        publication,
+        registry,
+        translator,
+        preview=preview,
+        aside=aside,
+        lineage=frame is None,
+        partitions=len(counts),
+    )
+    if part is not None:
+        record_by_partition(
+            context, key, {name: {"dagster/partition_row_count": rows} for name, rows in counts.items()}
+        )
+    yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=data_version)
+
+
+def failure(error: AlignedError, key: dg.AssetKey) -> dg.Failure:
+    """The error as a failure of the run with its own words and no stack of Dagster's before them.
+
+    Only a source that could not be read or written is worth another try.
+    """
+    metadata: dict[str, Any] = {"contract": key.to_user_string()}
+    if isinstance(error, AuditError):
+        metadata["audit"] = dg.MetadataValue.md(audit_table(error.report))
+        metadata["blocking_rules"] = ", ".join(outcome.name for outcome in error.report.blocking)
+        if error.quarantine is not None:
+            metadata["quarantine"] = dg.MetadataValue.path(error.quarantine)
+    return dg.Failure(description=str(error), metadata=metadata, allow_retries=isinstance(error, SourceError))
+
+
+def _rows_by_partition(
+    view: FeatureView[Any], part: Part | None, publication: Publication | None
+) -> dict[str, int | None]:
+    """Partition to its number of rows, which nobody knows where nothing was published."""
+    if part is None:
+        return {}
+    if publication is None:
+        return dict.fromkeys(part.keys)
+    if len(part.keys) == 1:
+        return {part.keys[0]: publication.rows}
+    return dict(part.rows_of(view.read(), view.schema))
+
+
+def _preview(
+    view: FeatureView[Any],
+    registry: ContractRegistry,
+    frames: Mapping[str, pl.LazyFrame],
+    rows: int,
+    part: Part | None,
+) -> pl.DataFrame | None:
+    """The first rows of what a consumer now reads."""
+    if rows == 0:
+        return None
+    upstream = {name: frames.get(name, registry.rows(registry.views[name])) for name in view.depends_on()}
+    frame = view.read(upstream) if view.is_virtual else view.read()
+    if part is not None:
+        frame = frame.filter(part.slice.predicate(view.schema))
+    return frame.head(rows).collect()
+
+
+def _kept_aside(view: FeatureView[Any], quarantine: str | None, run_id: str) -> pl.DataFrame | None:
+    """Some of the rows that this run kept aside, the broken rules first."""
+    target: object = view.materialized_source
+    if quarantine is None or not isinstance(target, Writable):
+        return None
+    rows = target.read_quarantine(run_id)
+    if rows is None:
+        return None
+    rules = pl.col("broken_rules").list.join(", ")
+    return rows.select(rules, pl.exclude("broken_rules")).head(SAMPLE_ROWS).collect()

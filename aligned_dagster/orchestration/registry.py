@@ -1,0 +1,208 @@
+"""Which asset is which contract or raw source: the one place where asset keys are looked up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from aligned_dagster.contracts.lock import ContractsLock
+from aligned_dagster.errors import DuplicateNameError, UnknownContractError, did_you_mean
+from aligned_dagster.orchestration.partitions import Partitions
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.orchestration.translator import ContractTranslator
+    from aligned_dagster.sources.source import DataSource
+
+
+@dataclass(frozen=True)
+class ContractRegistry:
+    """The contracts and raw sources of one set of definitions, by asset key. Build it with `of`.
+
+    Args:
+        views: every contract by its name, those that are only read included.
+        read_only: names of the contracts that others read but that are not defined here.
+        view_keys: contract name to asset key.
+        sources: address to raw source; sources with one address are one asset.
+        source_keys: address to asset key.
+        addresses: contract name to the addresses that it reads itself.
+        readers: address to the names of the contracts that read it themselves.
+        partitions: contract name to its partitions, where it has any.
+    """
+
+    views: Mapping[str, FeatureView[Any]]
+    read_only: frozenset[str]
+    view_keys: Mapping[str, dg.AssetKey]
+    sources: Mapping[str, DataSource]
+    source_keys: Mapping[str, dg.AssetKey]
+    addresses: Mapping[str, Sequence[str]]
+    readers: Mapping[str, Sequence[str]]
+    partitions: Mapping[str, Partitions]
+
+    @staticmethod
+    def of(
+        views: Iterable[FeatureView[Any]],
+        translator: ContractTranslator,
+        read_only: Mapping[str, FeatureView[Any]] | None = None,
+        lock: ContractsLock | None = None,
+    ) -> ContractRegistry:
+        """The registry of these contracts, of the contracts that they read, and of their raw sources.
+
+        Args:
+            views: the contracts that are defined here.
+            translator: says their asset keys.
+            read_only: further contracts that are read and not defined here.
+            lock: knows the schema versions that they had; only those of now if not given.
+
+        Raises:
+            DuplicateNameError: two contracts have one asset key.
+        """
+        own = {view.name: view for view in views}
+        known = {**(read_only or {}), **own}
+        waiting = list(known.values())
+        while waiting:
+            for name, upstream in waiting.pop().upstream_views.items():
+                if name not in known:
+                    known[name] = upstream
+                    waiting.append(upstream)
+        view_keys = {name: translator.get_asset_key(view) for name, view in known.items()}
+        _refuse_shared_keys(known, view_keys)
+        read = {
+            name: {source.uri: source for source in view.raw_sources}
+            for name, view in known.items()
+            if name in own or view.is_virtual
+        }
+        readers: dict[str, list[str]] = {}
+        for name, found in read.items():
+            for uri in found:
+                readers.setdefault(uri, []).append(name)
+        sources = {uri: source for found in read.values() for uri, source in found.items()}
+        stored_as = _stored_as(known, view_keys)
+        raw = {uri: source for uri, source in sources.items() if uri not in stored_as}
+        source_keys = _distinct({uri: translator.get_source_key(source) for uri, source in raw.items()})
+        return ContractRegistry(
+            views=known,
+            read_only=frozenset(known.keys() - own.keys()),
+            view_keys=view_keys,
+            sources=raw,
+            source_keys={**source_keys, **stored_as},
+            addresses={name: tuple(found) for name, found in read.items()},
+            readers=readers,
+            partitions={
+                name: divided
+                for name, view in known.items()
+                if (divided := Partitions.of(view, translator, lock or ContractsLock()))
+            },
+        )
+
+    def view_at(self, key: dg.AssetKey) -> FeatureView[Any]:
+        """The contract behind an asset key.
+
+        Raises:
+            UnknownContractError: no contract is.
+        """
+        if key in self.names:
+            return self.views[self.names[key]]
+        names = [known.to_user_string() for known in self.view_keys.values()]
+        shown = key.to_user_string()
+        if key in self.source_keys.values():
+            uri = next(uri for uri, known in self.source_keys.items() if known == key)
+            raise UnknownContractError(
+                f"{shown!r} is the raw source {uri}, which has no schema of its own. "
+                f"Take a contract that reads it as the input: {', '.join(self.readers[uri])}."
+            )
+        raise UnknownContractError(
+            f"No contract is behind the asset {shown!r}.{did_you_mean(shown, names)} "
+            f"Contracts: {', '.join(names)}."
+        )
+
+    def key_of(self, name: str) -> dg.AssetKey:
+        """The asset key of a contract.
+
+        Raises:
+            UnknownContractError: there is no contract of that name.
+        """
+        if name not in self.view_keys:
+            raise UnknownContractError(f"There is no contract {name!r}.{did_you_mean(name, self.view_keys)}")
+        return self.view_keys[name]
+
+    def partitions_def(self, view: FeatureView[Any]) -> dg.PartitionsDefinition[Any] | None:
+        """What Dagster is told of a contract's partitions; None where it has none."""
+        found = self.partitions.get(view.name)
+        return None if found is None else found.definition
+
+    def partitions_at(self, key: dg.AssetKey) -> Partitions | None:
+        """The partitions of the contract behind an asset key, where there is one and it has some."""
+        return self.partitions.get(self.names.get(key, ""))
+
+    @cached_property
+    def names(self) -> Mapping[dg.AssetKey, str]:
+        """Asset key to contract name."""
+        return {key: name for name, key in self.view_keys.items()}
+
+    def raw_parents(self, view: FeatureView[Any]) -> dict[dg.AssetKey, DataSource]:
+        """The raw sources that a contract reads itself, by asset key; what another one stores is not raw."""
+        raw = (uri for uri in self.addresses.get(view.name, ()) if uri in self.sources)
+        return {self.source_keys[uri]: self.sources[uri] for uri in raw}
+
+    def parents(self, view: FeatureView[Any]) -> list[dg.AssetKey]:
+        """Every asset upstream of a contract: contracts that it reads or refers to, and raw sources.
+
+        A contract that is defined elsewhere is not audited here, so its references count for nothing.
+        """
+        own = self.key_of(view.name)
+        referred = frozenset() if view.name in self.read_only else view.references()
+        keys = [self.key_of(name) for name in sorted(view.depends_on() | referred)]
+        keys += [self.source_keys[uri] for uri in self.addresses.get(view.name, ())]
+        return [key for key in dict.fromkeys(keys) if key != own]
+
+    def rows(self, view: FeatureView[Any]) -> pl.LazyFrame:
+        """The rows of a contract as a consumer sees them, not read yet.
+
+        Stored rows are scanned. Those of a virtual contract are computed from its raw sources and from the
+        rows of the contracts that it reads, all in one lazy plan.
+        """
+        if not view.is_virtual:
+            return view.read()
+        return view.read({name: self.rows(self.views[name]) for name in sorted(view.depends_on())})
+
+
+def _refuse_shared_keys(views: Mapping[str, FeatureView[Any]], keys: Mapping[str, dg.AssetKey]) -> None:
+    first: dict[dg.AssetKey, str] = {}
+    for name, key in keys.items():
+        if key in first:
+            one, other = views[first[key]], views[name]
+            raise DuplicateNameError(
+                f"The contracts {one.name!r} ({one.location}) and {other.name!r} ({other.location}) both "
+                f"have the asset key {key.to_user_string()!r}. Let get_asset_key tell them apart."
+            )
+        first[key] = name
+
+
+def _stored_as(
+    views: Mapping[str, FeatureView[Any]], keys: Mapping[str, dg.AssetKey]
+) -> dict[str, dg.AssetKey]:
+    """Addresses at which a contract is materialised: who reads them reads that contract."""
+    return {view.storage.uri: keys[name] for name, view in views.items() if not view.is_virtual}
+
+
+def _distinct(keys: Mapping[str, dg.AssetKey]) -> dict[str, dg.AssetKey]:
+    """The same keys, with a digest of the address added to those that Dagster would take for one another."""
+    owners: dict[str, list[str]] = {}
+    for uri, key in keys.items():
+        owners.setdefault(key.to_python_identifier(), []).append(uri)
+    return {
+        uri: key if len(owners[key.to_python_identifier()]) == 1 else _with_digest(key, uri)
+        for uri, key in keys.items()
+    }
+
+
+def _with_digest(key: dg.AssetKey, uri: str) -> dg.AssetKey:
+    digest = hashlib.sha256(uri.encode()).hexdigest()[:8]
+    return dg.AssetKey([*key.path[:-1], f"{key.path[-1]}_{digest}"])

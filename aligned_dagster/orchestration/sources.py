@@ -1,0 +1,94 @@
+"""Raw sources as external assets that are observed: their data version is the source's fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from aligned_dagster.errors import AlignedError
+from aligned_dagster.orchestration.metadata import definition_metadata
+from aligned_dagster.orchestration.previews import accepted_previews
+from aligned_dagster.orchestration.registry import ContractRegistry
+from aligned_dagster.orchestration.translator import ContractTranslator
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.sources.source import DataSource, Fingerprint
+
+
+def source_assets(registry: ContractRegistry, translator: ContractTranslator) -> list[dg.AssetsDefinition]:
+    """One observable asset a raw source, each with its own op so that one missing file stops no other."""
+    return [
+        _observable(source, registry.source_keys[uri], registry.readers[uri], translator)
+        for uri, source in sorted(registry.sources.items())
+    ]
+
+
+def read_only_assets(registry: ContractRegistry, translator: ContractTranslator) -> list[dg.AssetSpec]:
+    """External assets for contracts that are read here and defined elsewhere; they load like any other.
+
+    A virtual one, such as a filtered view, keeps its place in the graph: what reads it runs after what it reads.
+    """
+    return [_read_only(registry.views[name], registry, translator) for name in sorted(registry.read_only)]
+
+
+def _read_only(
+    view: FeatureView[Any], registry: ContractRegistry, translator: ContractTranslator
+) -> dg.AssetSpec:
+    metadata = definition_metadata(view, registry, translator, lineage=view.is_virtual)
+    with accepted_previews():
+        spec = dg.AssetSpec(
+            registry.key_of(view.name),
+            deps=registry.parents(view) if view.is_virtual else (),
+            description=translator.get_description(view),
+            group_name=translator.get_group_name(view),
+            kinds=translator.get_kinds(view),
+            tags=translator.get_tags(view),
+            metadata=metadata,
+            is_virtual=view.is_virtual,
+            partitions_def=registry.partitions_def(view),
+        )
+        return spec.with_io_manager_key(translator.get_io_manager_key(view))
+
+
+def fingerprint_metadata(found: Fingerprint) -> dict[str, Any]:
+    """What a fingerprint says, as metadata of an observation; unknown figures are left out."""
+    metadata: dict[str, Any] = {}
+    if found.rows is not None:
+        metadata["dagster/row_count"] = found.rows
+    if found.bytes is not None:
+        metadata["dagster/size_bytes"] = found.bytes
+    if found.modified is not None:
+        metadata["modified"] = dg.MetadataValue.timestamp(found.modified)
+    return metadata
+
+
+def _observable(
+    source: DataSource, key: dg.AssetKey, readers: Sequence[str], translator: ContractTranslator
+) -> dg.AssetsDefinition:
+    def observe() -> Iterator[dg.ObserveResult]:
+        try:
+            found = source.fingerprint()
+        except AlignedError as error:
+            raise dg.Failure(description=str(error)) from error
+        yield dg.ObserveResult(
+            asset_key=key,
+            data_version=dg.DataVersion(found.data_version),
+            metadata={**fingerprint_metadata(found), "dagster/uri": source.uri},
+        )
+
+    spec = dg.AssetSpec(
+        key,
+        description=f"Raw data, observed and never written. Read by {', '.join(readers)}.",
+        group_name=translator.get_source_group_name(source),
+        kinds=translator.get_source_kinds(source),
+        metadata={"dagster/uri": source.uri, "dagster/storage_kind": source.kind},
+    )
+    with accepted_previews():
+        decorate: Any = dg.multi_observable_source_asset(
+            specs=[spec], name=f"observe__{key.to_python_identifier()}"
+        )
+        asset: dg.AssetsDefinition = decorate(observe)
+    return asset

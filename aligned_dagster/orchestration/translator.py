@@ -1,0 +1,173 @@
+"""Every decision about how a contract looks in Dagster, one overridable method each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from aligned_dagster.orchestration.automation import automation_condition
+from aligned_dagster.orchestration.partitions import partitions_definition
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.contracts.partitioning import PartitionScheme
+    from aligned_dagster.quality.checks import CheckSpec
+    from aligned_dagster.sources.source import DataSource
+
+_NEVER = timedelta(days=36_500)
+
+
+@dataclass(frozen=True)
+class TranslatorSettings:
+    """What is often changed without a subclass.
+
+    Args:
+        key_prefix: first parts of the asset key of every contract.
+        source_prefix: first parts of the asset key of every raw source.
+        group_name: the group of the contracts.
+        source_group_name: the group of the raw sources.
+        io_manager_key: the resource that reads the rows of contracts.
+        preview_rows: rows shown with a materialisation; 0 shows none.
+        max_statistics: the most figures of columns that are recorded with a materialisation, to be plotted
+            over time.
+        definition_lineage: whether column lineage is part of the definitions too. Schemas and lineage cost
+            some 15 s at 5,000 contracts of 20 columns; runs record them in any case.
+        max_partition_checks: the most outcomes of checks that a run over several partitions records one by one,
+            some 10 ms each; beyond it the failed ones are, and the outcome over all of them.
+    """
+
+    key_prefix: tuple[str, ...] = ()
+    source_prefix: tuple[str, ...] = ("raw",)
+    group_name: str = "contracts"
+    source_group_name: str = "sources"
+    io_manager_key: str = "contract_io_manager"
+    preview_rows: int = 5
+    max_statistics: int = 48
+    definition_lineage: bool = True
+    max_partition_checks: int = 1_000
+
+
+class ContractTranslator:
+    """Says how contracts and raw sources look in Dagster. Override a method to decide otherwise.
+
+    >>> class ByTeam(ContractTranslator):
+    ...     def get_group_name(self, view):
+    ...         return next(iter(view.tags), "contracts")
+    """
+
+    def __init__(self, settings: TranslatorSettings | None = None) -> None:
+        self.settings = settings or TranslatorSettings()
+
+    def get_asset_key(self, view: FeatureView[Any]) -> dg.AssetKey:
+        """The asset of a contract: the prefix and its name."""
+        return dg.AssetKey([*self.settings.key_prefix, view.name])
+
+    def get_source_key(self, source: DataSource) -> dg.AssetKey:
+        """The asset of a raw source: the prefix, the kind, and the last part of its address.
+
+        Two sources that would share a key get a digest of their addresses added to it.
+        """
+        last = re.split(r"[/\\:]", source.uri.rstrip("/"))[-1] or source.label
+        return dg.AssetKey([*self.settings.source_prefix, re.sub(r"[^A-Za-z0-9_.-]+", "_", last)])
+
+    def get_group_name(self, view: FeatureView[Any]) -> str | None:
+        """The group of a contract's asset."""
+        return self.settings.group_name
+
+    def get_source_group_name(self, source: DataSource) -> str | None:
+        """The group of a raw source's asset."""
+        return self.settings.source_group_name
+
+    def get_description(self, view: FeatureView[Any]) -> str | None:
+        """The text on the asset's page: the contract's description."""
+        return view.description or None
+
+    def get_tags(self, view: FeatureView[Any]) -> Mapping[str, str]:
+        """Tags of the asset: the contract's tags, characters that Dagster refuses replaced by `_`."""
+        return {slug: "" for tag in view.tags if (slug := re.sub(r"[^A-Za-z0-9_.-]", "_", tag)[:63])}
+
+    def get_kinds(self, view: FeatureView[Any]) -> set[str]:
+        """Kinds of the asset: polars, and the storage's kind, or "view" where nothing is stored."""
+        return {"polars", "view" if view.is_virtual else _kind(view.storage)}
+
+    def get_source_kinds(self, source: DataSource) -> set[str]:
+        """Kinds of a raw source's asset."""
+        return {_kind(source), "source"}
+
+    def get_owners(self, view: FeatureView[Any]) -> Sequence[str]:
+        """Owners of the asset: those contacts that are an e-mail address or `team:...`, as Dagster demands.
+
+        The others are shown in the metadata as they are.
+        """
+        return [contact for contact in view.contacts if is_owner(contact)]
+
+    def get_metadata(self, view: FeatureView[Any]) -> Mapping[str, Any]:
+        """Metadata of the definition beside the usual: schema, lineage, address, code reference."""
+        others = [contact for contact in view.contacts if not is_owner(contact)]
+        return {"contacts": ", ".join(others)} if others else {}
+
+    def get_io_manager_key(self, view: FeatureView[Any]) -> str:
+        """The resource that reads the contract's rows for whoever takes it as an input."""
+        return self.settings.io_manager_key
+
+    def get_code_version(self, view: FeatureView[Any]) -> str | None:
+        """Changes when the derivations or the constraints change, which shows the asset as stale."""
+        return view.code_version
+
+    def get_automation_condition(self, view: FeatureView[Any]) -> dg.AutomationCondition[Any] | None:
+        """When Dagster materialises the asset by itself: the contract's `automation`."""
+        return automation_condition(view)
+
+    def get_freshness_policy(self, view: FeatureView[Any]) -> dg.FreshnessPolicy | None:
+        """Warns after `acceptable_freshness`, fails after `unacceptable_freshness`.
+
+        With only the first one it never fails: Dagster wants a second window, which is then a century.
+        """
+        warn, fail = view.acceptable_freshness, view.unacceptable_freshness
+        if fail is None and warn is None:
+            return None
+        if fail is None:
+            return dg.FreshnessPolicy.time_window(fail_window=_NEVER, warn_window=warn)
+        return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=warn)
+
+    def get_partitions_def(
+        self, view: FeatureView[Any], scheme: PartitionScheme
+    ) -> dg.PartitionsDefinition[Any] | None:
+        """The partitions of a contract that has some; None makes it one whole. The dimensions keep their names."""
+        return partitions_definition(scheme, self.get_asset_key(view))
+
+    def get_partition_mapping(
+        self, view: FeatureView[Any], upstream: FeatureView[Any], inferred: dg.PartitionMapping | None
+    ) -> dg.PartitionMapping | None:
+        """The partitions of an upstream contract that those of a contract depend on: those that are inferred.
+
+        It decides what is shown as missing or stale and what starts before what. The rows that a contract reads
+        are those that its own rows are made of in any case.
+        """
+        return inferred
+
+    def get_backfill_policy(self, view: FeatureView[Any]) -> dg.BackfillPolicy | None:
+        """How many partitions go into one run: all of a range, so that the source is asked once."""
+        return dg.BackfillPolicy.single_run()
+
+    def get_check_name(self, view: FeatureView[Any], check: CheckSpec) -> str:
+        """The asset check of a rule."""
+        return check.name
+
+
+def is_owner(contact: str) -> bool:
+    """Whether Dagster takes the text as an owner.
+
+    >>> is_owner("ada@example.org"), is_owner("team:data"), is_owner("Ada")
+    (True, True, False)
+    """
+    return bool(re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", contact))
+
+
+def _kind(source: DataSource) -> str:
+    return re.sub(r"[^a-z0-9_.-]", "_", source.kind.lower())

@@ -1,0 +1,1 @@
+"""WHETHER rows keep the promise of a schema."""

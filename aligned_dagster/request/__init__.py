@@ -1,0 +1,1 @@
+"""WHICH rows are asked for."""

@@ -1,0 +1,272 @@
+"""A file as a source: a format at a location."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from aligned_dagster.errors import ConfigurationError, PublishError
+from aligned_dagster.request.explain import explained
+from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources import publishing
+from aligned_dagster.sources.conform import conform, stored_names, to_stored
+from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.formats import CsvFormat, ParquetFormat
+from aligned_dagster.sources.location import LocalLocation, fingerprint_files
+from aligned_dagster.sources.source import Fingerprint, WritableSource
+from aligned_dagster.sources.writing import (
+    Published,
+    Staged,
+    WriteMode,
+    check_write,
+    outside,
+    refuse_outside,
+    upserted,
+)
+
+AnyFormat = Annotated[CsvFormat | ParquetFormat, Field(discriminator="kind")]
+
+
+class FileDataSource(WritableSource):
+    """One file. Make it with `FileSource.csv_at` or `FileSource.parquet_at`.
+
+    Args:
+        location: the path.
+        format: CSV or Parquet, with its config.
+        mapping_keys: stored name to name in the contract.
+        date_formatter: how dates are stored as text or numbers.
+    """
+
+    type: Literal["file"] = "file"
+    location: LocalLocation
+    format: AnyFormat
+    mapping_keys: dict[str, str] = Field(default_factory=dict)
+    date_formatter: DateFormatter = DateFormatter.iso_8601()
+
+    @field_validator("mapping_keys")
+    @classmethod
+    def _one_to_one(cls, mapping: dict[str, str]) -> dict[str, str]:
+        return check_mapping(mapping)
+
+    __hash__ = WritableSource.__hash__
+
+    @property
+    def uri(self) -> str:
+        """The absolute path."""
+        return self.location.uri
+
+    @property
+    def kind(self) -> str:
+        """csv or parquet."""
+        return self.format.kind
+
+    @property
+    def label(self) -> str:
+        """The path as it was given."""
+        return self.location.path
+
+    def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
+        """See `DataSource.all_data`. Only the header or the footer is read before the frame is collected."""
+        return self._read(self.location.existing_file(request.name), request, limit)
+
+    def fingerprint(self) -> Fingerprint:
+        """See `DataSource.fingerprint`. Rows are known for Parquet, from its footer."""
+        path = self.location.existing_file()
+        with explained(self.label, self.uri):
+            rows = self.format.rows(path)
+        return fingerprint_files([path], path.parent, rows)
+
+    def stage(
+        self,
+        frame: pl.LazyFrame,
+        request: RetrievalRequest,
+        mode: WriteMode,
+        *,
+        where: pl.Expr | None = None,
+    ) -> Staged:
+        """See `WritableSource.stage`. All but an overwrite hold a lock until they are published or discarded."""
+        request = check_write(request, mode, self.uri, where)
+        target = self.location.resolved()
+        if target.is_dir():
+            raise PublishError(
+                f"{target} is a directory: {request.name!r} cannot be written to it as one file."
+            )
+        lock = publishing.WriterLock(target)
+        staging: Path | None = None
+        try:
+            with publishing.writing(request.name, self.uri):
+                staging = publishing.new_staging(target)
+                if mode != "overwrite":
+                    lock.acquire()
+                rows = conform(frame, request, source_label=f"the frame written to {self.uri}")
+                merged = self._merged(rows, request, mode, where, target, staging)
+                self._sink(merged, request, staging / target.name)
+        except BaseException:
+            lock.release()
+            if staging is not None:
+                publishing.remove(staging)
+            raise
+        return StagedFile(self, request, staging / target.name, target, where, lock)
+
+    def quarantine(self, frame: pl.LazyFrame, request: RetrievalRequest, run_id: str) -> str:
+        """Keep bad rows in `<path>.quarantine/<run_id>.parquet`, and return that path."""
+        return str(publishing.write_quarantine(frame, self.location.resolved(), request.name, run_id))
+
+    def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
+        """The rows that were kept aside, by one run or by all; None where there are none."""
+        return publishing.read_quarantine(self.location.resolved(), run_id)
+
+    def _read(self, path: Path, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
+        names = tuple(stored_names(request, self.mapping_keys).values())
+        with explained(request.name, str(path)):
+            frame = self.format.scan(path, names)
+            stored = frame.collect_schema()
+        if limit is not None:
+            frame = frame.head(limit)
+        return conform(
+            frame,
+            request,
+            source_label=str(path),
+            mapping=self.mapping_keys,
+            formatter=self.date_formatter,
+            stored=stored,
+        )
+
+    def _merged(
+        self,
+        rows: pl.LazyFrame,
+        request: RetrievalRequest,
+        mode: WriteMode,
+        where: pl.Expr | None,
+        target: Path,
+        staging: Path,
+    ) -> pl.LazyFrame:
+        if mode == "overwrite":
+            return rows
+        old: pl.LazyFrame | None = None
+        if target.exists():
+            old = self._read(target, request)
+            self._refuse_loss(request, target)
+        if mode == "insert":
+            return rows if old is None else pl.concat([old, rows])
+        incoming = staging / f"{target.name}.incoming"
+        rows.sink_parquet(incoming)
+        rows = pl.scan_parquet(incoming, glob=False, hive_partitioning=False)
+        if where is not None:
+            refuse_outside(rows, where, request, self.uri)
+            return rows if old is None else pl.concat([old.filter(outside(where)), rows])
+        return upserted(rows.clear() if old is None else old, rows, request.schema.key)
+
+    def _refuse_loss(self, request: RetrievalRequest, target: Path) -> None:
+        known = tuple(stored_names(request, self.mapping_keys).values())
+        extra = [name for name in self.format.scan(target, known).collect_schema() if name not in known]
+        if extra:
+            raise PublishError(
+                f"{target} has columns that {request.name!r} does not know and would lose: {', '.join(extra)}. "
+                "Add them to the contract, or overwrite the whole file."
+            )
+
+    def _sink(self, rows: pl.LazyFrame, request: RetrievalRequest, path: Path) -> None:
+        stored = to_stored(
+            rows,
+            request,
+            source_label=self.uri,
+            mapping=self.mapping_keys,
+            formatter=self.date_formatter,
+            as_text=self.format.is_text,
+        )
+        self.format.sink(stored, path, self.location.resolved().name)
+
+
+class StagedFile(Staged):
+    """A finished file beside the one that it will replace."""
+
+    def __init__(
+        self,
+        source: FileDataSource,
+        request: RetrievalRequest,
+        staged: Path,
+        target: Path,
+        where: pl.Expr | None,
+        lock: publishing.WriterLock,
+    ) -> None:
+        self._source = source
+        self._request = request
+        self._staged = staged
+        self._target = target
+        self._where = where
+        self._lock = lock
+        self._done = False
+
+    @property
+    def frame(self) -> pl.LazyFrame:
+        """See `Staged.frame`."""
+        return self._source._read(self._staged, self._request)
+
+    @property
+    def part(self) -> pl.LazyFrame:
+        """See `Staged.part`."""
+        return self.frame if self._where is None else self.frame.filter(self._where)
+
+    def keep(self, rows: pl.LazyFrame) -> None:
+        """See `Staged.keep`."""
+        self._restage(rows)
+
+    def keep_part(self, rows: pl.LazyFrame) -> None:
+        """See `Staged.keep_part`."""
+        self._restage(rows, self._where)
+
+    def _restage(self, rows: pl.LazyFrame, where: pl.Expr | None = None) -> None:
+        narrowed = self._staged.with_name(f"{self._target.name}.kept")
+        try:
+            with publishing.writing(self._request.name, str(self._target)):
+                rows = conform(rows, self._request, source_label=f"the frame written to {self._target}")
+                if where is not None:
+                    refuse_outside(rows, where, self._request, str(self._target))
+                    rows = pl.concat([self.frame.filter(outside(where)), rows])
+                self._source._sink(rows, self._request, narrowed)
+                narrowed.replace(self._staged)
+        except BaseException:
+            self.discard()
+            raise
+
+    def publish(self) -> Published:
+        """See `Staged.publish`."""
+        if self._done:
+            raise PublishError(f"{self._target}: these rows were published or discarded before.")
+        uri = str(self._target)
+        try:
+            with publishing.writing(self._request.name, uri):
+                self._lock.acquire()
+                size = self._staged.stat().st_size
+                rows = self._source.format.rows(self._staged)
+                publishing.replace_file(self._staged, self._target)
+        finally:
+            self.discard()
+        return Published(uri, size, rows, (uri,))
+
+    def discard(self) -> None:
+        """See `Staged.discard`."""
+        self._done = True
+        publishing.remove(self._staged.parent)
+        self._lock.release()
+
+
+def check_mapping(mapping: Mapping[str, str]) -> dict[str, str]:
+    """The mapping itself, when no two stored names stand for one column.
+
+    Raises:
+        ConfigurationError: two do.
+    """
+    seen: dict[str, str] = {}
+    for stored, feature in mapping.items():
+        if feature in seen:
+            raise ConfigurationError(
+                f"mapping_keys reads {feature!r} from both {seen[feature]!r} and {stored!r}. Keep one of them."
+            )
+        seen[feature] = stored
+    return dict(mapping)

@@ -1,0 +1,135 @@
+"""Publishing several files as one: all of them, or, after a crash, all of them later.
+
+The moves and removals are written to a journal beside the directory; the moment that file appears is the
+moment of
+publishing. They are then carried out, and the journal removed. A reader that finds a journal reads as if
+it were
+carried out already; the next writer finishes what a killed one left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from aligned_dagster.errors import UnreadableSourceError
+from aligned_dagster.sources.publishing import force_to_disk, remove
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What a publish changes in a directory.
+
+    Args:
+        root: the directory that is published to.
+        staging: the directory beside it whose files are moved.
+        moves: staged file to its place, both relative to the parent of `root`.
+        removes: files that go, relative to the parent of `root`.
+    """
+
+    root: Path
+    staging: str
+    moves: tuple[tuple[str, str], ...]
+    removes: tuple[str, ...]
+
+    @staticmethod
+    def of(root: Path, staging: Path, moves: Iterable[tuple[Path, Path]], removes: Iterable[Path]) -> Journal:
+        """A journal of absolute paths."""
+        base = root.parent
+        pairs = tuple((_relative(source, base), _relative(target, base)) for source, target in moves)
+        targets = {target for _, target in pairs}
+        gone = tuple(name for name in (_relative(path, base) for path in removes) if name not in targets)
+        return Journal(root, _relative(staging, base), pairs, gone)
+
+    @staticmethod
+    def pending(root: Path) -> Journal | None:
+        """The journal of a publish that was not carried out to its end.
+
+        Raises:
+            UnreadableSourceError: it is damaged.
+        """
+        file = _file(root)
+        try:
+            form = json.loads(file.read_text(encoding="utf8"))
+            return Journal(
+                root, form["staging"], tuple((a, b) for a, b in form["moves"]), tuple(form["removes"])
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnreadableSourceError(
+                f"{file}, the journal of an unfinished publish, is damaged: {error}. Nothing was read or changed."
+            ) from error
+
+    def commit(self) -> None:
+        """Publish: from now on readers see the new rows."""
+        base = self.root.parent
+        for source, _ in self.moves:
+            force_to_disk(base / source)
+        file = _file(self.root)
+        draft = base / self.staging / "journal"
+        form = {"staging": self.staging, "moves": self.moves, "removes": self.removes}
+        draft.write_text(json.dumps(form), encoding="utf8")
+        force_to_disk(draft)
+        os.replace(draft, file)
+        force_to_disk(base)
+
+    def carry_out(self) -> None:
+        """Move and remove the files; a second time changes nothing."""
+        base = self.root.parent
+        self.root.mkdir(exist_ok=True)
+        touched = {self.root}
+        for source, target in self.moves:
+            place = base / target
+            if (base / source).exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(base / source, place)
+            touched.update(p for p in place.parents if self.root in p.parents)
+        for name in self.removes:
+            (base / name).unlink(missing_ok=True)
+            touched.add((base / name).parent)
+        for directory in touched:
+            self._tidy(directory)
+        _file(self.root).unlink(missing_ok=True)
+        force_to_disk(base)
+        remove(base / self.staging)
+
+    def applied_to(self, files: Iterable[Path]) -> list[Path]:
+        """The files that hold the rows, wherever they are by now."""
+        base = self.root.parent
+        hidden = {base / name for name in self.removes} | {base / target for _, target in self.moves}
+        kept = [file for file in files if file not in hidden]
+        moved = [
+            base / source if (base / source).exists() else base / target for source, target in self.moves
+        ]
+        return kept + [file for file in moved if not file.name.startswith(".")]
+
+    def _tidy(self, directory: Path) -> None:
+        while directory != self.root and directory.is_dir():
+            left = list(directory.iterdir())
+            if any(not entry.name.startswith(".") for entry in left):
+                break
+            for entry in left:
+                entry.unlink()
+            directory.rmdir()
+            directory = directory.parent
+        if directory.is_dir():
+            force_to_disk(directory)
+
+
+def finish(root: Path) -> None:
+    """Carry out what a killed writer left behind. The caller holds the writer's lock."""
+    journal = Journal.pending(root)
+    if journal is not None:
+        journal.carry_out()
+
+
+def _relative(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix()
+
+
+def _file(root: Path) -> Path:
+    return root.with_name(f".{root.name}.journal")

@@ -1,0 +1,75 @@
+"""The README's code runs, in its order, and its first contract does what it says."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(language, note or "", code) for language, note, code in BLOCK.findall(README.read_text())]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the first contract, made of the README's own files."""
+    folder = tmp_path_factory.mktemp("first_contract")
+    for _, note, code in BLOCKS:
+        if note.startswith("file="):
+            (folder / note.removeprefix("file=")).write_text(code)
+    before = os.getcwd()
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    sys.modules.pop("contracts", None)
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def summary(project: Path) -> str:
+    environ = {**os.environ, "COLUMNS": "160"}
+    environ.pop("DAGSTER_HOME", None)
+    run = subprocess.run(
+        [sys.executable, "-m", "aligned_dagster.cli", "materialize"],
+        cwd=project,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+def test_the_first_contract_finds_the_bad_sale(summary: str, project: Path) -> None:
+    assert "amount must be at least 0: 1 of 3 rows break it" in summary
+    assert (project / "data" / "sales.parquet").exists()
+
+
+@pytest.mark.parametrize("number", [n for n, (language, _, _) in enumerate(BLOCKS) if language == "python"])
+def test_a_block_of_python_runs(number: int, project: Path, summary: str) -> None:
+    _, note, code = BLOCKS[number]
+    assert summary
+    made: dict[str, Any] = {"__name__": "readme"}
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    # The lines of the README, so that a failure points there.
+    start = README.read_text().split(code)[0].count("\n")
+    body = compile("\n" * start + code, str(README), "exec", flags=flags)
+    if body.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(eval(body, made))
+    else:
+        exec(body, made)
+    if note == "continued":
+        assert made["frame"]["order_id"].to_list() == [1001, 1003]
+        assert sorted(made["shops"].rows()) == [("oslo", 1, 12.5), ("rome", 1, 99.9)]
