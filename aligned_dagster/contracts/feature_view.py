@@ -28,6 +28,7 @@ from aligned_dagster.features.compiling import Compiled
 from aligned_dagster.features.constraints import OnViolation, Reference
 from aligned_dagster.features.declared import Origin
 from aligned_dagster.features.deriving import feature_of
+from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.feature import Feature
 from aligned_dagster.features.location import SourceLocation, at, caller
 from aligned_dagster.features.naming import check_name
@@ -128,6 +129,11 @@ class FeatureView(Generic[T]):
         return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
+    def all_derivations(self) -> Mapping[str, Expression]:
+        """Name to expression of every derived column, those before a grouping included."""
+        return {**self.compiled.inputs.derivations, **self.schema.derivations}
+
+    @property
     def is_virtual(self) -> bool:
         """Whether its rows are computed when they are read and kept nowhere."""
         return self.materialized_source is None
@@ -188,7 +194,7 @@ class FeatureView(Generic[T]):
 
     def column_lineage(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """For every column the columns that it is made of: names of views, or URIs of raw sources, with the stored name."""
-        derivations = {**self.compiled.inputs.derivations, **self.schema.derivations}
+        derivations = self.all_derivations
         made_of = stored_inputs(self.schema.names, derivations)
         return {
             name: tuple(sorted({origin for column in made_of[name] for origin in self._origins(column)}))

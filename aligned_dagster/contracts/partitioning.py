@@ -390,5 +390,5 @@ def _all_values(column: Column) -> tuple[str, ...] | None:
 
 def _told_by(name: str, time: str, view: FeatureView[Any]) -> bool:
     """Whether a column is computed from the event timestamp alone, so that a window tells its values."""
-    tree = {**view.compiled.inputs.derivations, **view.schema.derivations}.get(name)
+    tree = view.all_derivations.get(name)
     return name == time or (tree is not None and inputs(tree) == {time})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from aligned_dagster.contracts.window_keys import partition_condition
 from aligned_dagster.errors import AuditError, UnsupportedError
 from aligned_dagster.features.compiling import Compiled
 from aligned_dagster.features.plan import with_derived
@@ -89,21 +90,20 @@ def publish(
             f"{view.name} is materialized to {view.materialized_source!r}, which can only be read."
         )
     target, request = view.materialized_source, view.stored_request
-    where = None if part is None else part.predicate(request.schema)
+    where = None if part is None else partition_condition(view, part)
     with _stage(target, rows, request, mode, where) as staged:
-        around = {**reference_frames(view, known, frames), view.name: staged.frame}
-        written = staged.frame if where is None else staged.frame.filter(where)
-        report = _audit(view, written, request, around)
+        around = reference_frames(view, known, frames)
+        report = _audit(view, staged.part, request, around)
         quarantine = None
         if _has_rows_to_keep_aside(report):
-            quarantine = target.quarantine(_split(view, written, report, around).bad, request, run)
+            quarantine = target.quarantine(_split(view, staged.part, report, around).bad, request, run)
         if on_audit is not None:
             on_audit(report)
         _raise_if_blocked(view, report, quarantine)
         if not report.quarantined:
             published = staged.publish()
             return _published(report, published, quarantine, report.rows)
-        good = _split(view, written, report, around).good
+        good = _split(view, staged.part, report, around).good
         with explained(view.name, view.storage.uri):
             kept = int(good.select(pl.len()).collect(engine="streaming").item())
         if kept == 0 and where is None:
@@ -113,7 +113,7 @@ def publish(
                 report,
                 quarantine,
             )
-        staged.keep(good if where is None else pl.concat([staged.frame.filter(~where), good]))
+        staged.keep_part(good)
         return _published(report, staged.publish(), quarantine, kept)
 
 
@@ -170,7 +170,7 @@ def _audit(
 def _audited_only(
     view: FeatureView[Any], rows: pl.LazyFrame, around: Frames, on_audit: Callable[[AuditReport], None] | None
 ) -> Publication:
-    report = _audit(view, rows, view.stored_request, {**around, view.name: rows})
+    report = _audit(view, rows, view.stored_request, around)
     if on_audit is not None:
         on_audit(report)
     _raise_if_blocked(view, report, None)

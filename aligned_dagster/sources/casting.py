@@ -7,6 +7,7 @@ column, dtype and the value. Such an error crosses views, joins and sinks unharm
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -93,8 +94,14 @@ class CheckedCast:
             raise self.place.misfit(self._first_misfit(values), self.hint) from None
         if converted.null_count() != values.null_count():
             bad = values.filter(converted.is_null() & values.is_not_null())
-            raise self.place.misfit(bad[0], self.hint)
+            raise self.place.misfit(bad[0], self.hint or self._comma(bad[0]))
         return converted
+
+    def _comma(self, value: Any) -> str:
+        """What to say of a number with a decimal comma."""
+        if self.place.dtype.is_numeric and re.fullmatch(r"[+-]?[\d. ]*,\d+", str(value).strip()):
+            return "A decimal comma is read with csv_config=CsvConfig(decimal=',')."
+        return ""
 
     def _first_misfit(self, values: pl.Series) -> Any:
         while len(values) > 1:

@@ -127,6 +127,9 @@ class FileDataSource(WritableSource):
             stored = frame.collect_schema()
         if limit is not None:
             frame = frame.head(limit)
+        if isinstance(self.format, CsvFormat):
+            wanted = [name for name in self._with_decimals(request) if name in stored]
+            frame = self.format.config.read_numbers(frame, wanted) if wanted else frame
         return conform(
             frame,
             request,
@@ -179,7 +182,14 @@ class FileDataSource(WritableSource):
             formatter=self.date_formatter,
             as_text=self.format.is_text,
         )
+        if isinstance(self.format, CsvFormat):
+            stored = self.format.config.write_numbers(stored, self._with_decimals(request))
         self.format.sink(stored, path, self.location.resolved().name)
+
+    def _with_decimals(self, request: RetrievalRequest) -> list[str]:
+        """Stored names of the wanted columns of numbers."""
+        names = stored_names(request, self.mapping_keys)
+        return [names[column.name] for column in request.wanted if column.dtype.is_numeric]
 
 
 class StagedFile(Staged):

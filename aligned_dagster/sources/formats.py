@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,9 @@ class CsvConfig(BaseModel):
             in order.
         encoding: of the text, such as "utf8" or "latin-1"; anything but UTF-8 is decoded in memory.
         quote: the character around cells that hold a separator or a line end; None where there is none.
+        decimal: the sign before the decimals of a number: "." or ",".
+        thousands: a sign between groups of three digits, such as "." or " "; None where there is none. It is read
+            and never written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +46,24 @@ class CsvConfig(BaseModel):
     header: bool = True
     encoding: str = "utf8"
     quote: str | None = '"'
+    decimal: Literal[".", ","] = "."
+    thousands: str | None = None
+
+    def read_numbers(self, frame: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
+        """Texts of numbers with a point before their decimals and nothing between their digits."""
+        if self.decimal == "." and self.thousands is None:
+            return frame
+        texts = pl.col(list(names))
+        if self.thousands is not None:
+            texts = texts.str.replace_all(self.thousands, "", literal=True)
+        return frame.with_columns(texts.str.replace(self.decimal, ".", literal=True))
+
+    def write_numbers(self, frame: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
+        """Numbers as texts with the decimal sign of the file."""
+        if self.decimal == ".":
+            return frame
+        texts = pl.col(list(names)).cast(pl.String)
+        return frame.with_columns(texts.str.replace(".", self.decimal, literal=True))
 
     @model_validator(mode="before")
     @classmethod
