@@ -18,6 +18,7 @@ from pydantic import field_serializer, field_validator
 from aligned_dagster.errors import ConfigurationError, SourceError, UnsupportedError
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform
+from aligned_dagster.sources.docker_config import DockerConfig
 from aligned_dagster.sources.source import DataSource, Fingerprint
 
 Function = Callable[..., Any]
@@ -36,7 +37,7 @@ class CustomMethodDataSource(DataSource):
         all_between_dates_method: called with the request, the first and the last moment.
         features_for_method: called with the facts as a lazy frame, and the request.
         depends_on_sources: names of the views that the functions read, for the lineage.
-        docker_config: the image in which the functions run on launchers that use images.
+        docker_config: the image in which the functions run on Kubernetes: its name, or more about it.
 
     >>> def load() -> dict[str, list[int]]:
     ...     return {"id": [1, 2]}
@@ -49,7 +50,7 @@ class CustomMethodDataSource(DataSource):
     all_between_dates_method: Function | None = None
     features_for_method: Function | None = None
     depends_on_sources: frozenset[str] = frozenset()
-    docker_config: str | None = None
+    docker_config: DockerConfig | None = None
 
     @staticmethod
     def from_methods(
@@ -57,7 +58,7 @@ class CustomMethodDataSource(DataSource):
         all_between_dates: Function | None = None,
         features_for: Function | None = None,
         depends_on_sources: Iterable[Any] | None = None,
-        docker_config: str | None = None,
+        docker_config: DockerConfig | str | None = None,
     ) -> CustomMethodDataSource:
         """A source of up to three functions; what is not given is made from `all_data`.
 
@@ -66,10 +67,10 @@ class CustomMethodDataSource(DataSource):
             all_between_dates: of the request, the first and the last moment.
             features_for: of the facts and the request.
             depends_on_sources: the views, or their names, that the functions read.
-            docker_config: the image in which the functions run on launchers that use images.
+            docker_config: the image in which the functions run on Kubernetes: its name, or more about it.
 
         Raises:
-            ConfigurationError: no function is given, or one cannot be called.
+            ConfigurationError: no function is given, one cannot be called, or the image is none.
         """
         functions = (all_data, all_between_dates, features_for)
         if all(function is None for function in functions):
@@ -79,19 +80,21 @@ class CustomMethodDataSource(DataSource):
             all_between_dates_method=all_between_dates,
             features_for_method=features_for,
             depends_on_sources=frozenset(_name(source) for source in depends_on_sources or ()),
-            docker_config=docker_config,
+            docker_config=_image(docker_config),
         )
 
     @staticmethod
     def from_load(
-        method: Function, depends_on: Iterable[Any] | None = None, docker_config: str | None = None
+        method: Function,
+        depends_on: Iterable[Any] | None = None,
+        docker_config: DockerConfig | str | None = None,
     ) -> CustomMethodDataSource:
         """A source of one function, which loads all rows.
 
         Args:
             method: of the request and the limit, or of less.
             depends_on: the views, or their names, that the function reads.
-            docker_config: the image in which the function runs on launchers that use images.
+            docker_config: the image in which the function runs on Kubernetes: its name, or more about it.
         """
         return CustomMethodDataSource.from_methods(
             all_data=method, depends_on_sources=depends_on, docker_config=docker_config
@@ -105,6 +108,11 @@ class CustomMethodDataSource(DataSource):
         if value is not None and not callable(value):
             raise ConfigurationError(f"A custom source needs a function, and got {value!r}.")
         return value
+
+    @field_validator("docker_config", mode="before")
+    @classmethod
+    def _named_image(cls, value: Any) -> Any:
+        return _image(value)
 
     @field_serializer("all_data_method", "all_between_dates_method", "features_for_method")
     def _to_json(self, function: Function | None) -> str | None:
@@ -308,3 +316,7 @@ def _name(source: Any) -> str:
     if isinstance(name, str):
         return name
     raise ConfigurationError(f"depends_on_sources takes views or their names, and got {source!r}.")
+
+
+def _image(value: DockerConfig | str | Any) -> Any:
+    return DockerConfig(value) if isinstance(value, str) else value

@@ -19,8 +19,8 @@ from aligned_dagster.features.schema import Schema
 from aligned_dagster.request.point_in_time import point_in_time_join
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform
+from aligned_dagster.sources.generation.rows import RandomRows
 from aligned_dagster.sources.in_memory_source import InMemorySource
-from aligned_dagster.sources.random_rows import RandomRows
 from aligned_dagster.sources.source import DataSource, Fingerprint
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

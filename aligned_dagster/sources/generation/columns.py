@@ -14,10 +14,10 @@ from aligned_dagster.features.constraints import AcceptedValues, Constraint, Not
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.literals import thaw
 from aligned_dagster.features.schema import Column
-from aligned_dagster.sources.random_bits import Draw, mixed, salt, shuffled
-from aligned_dagster.sources.random_numbers import Range, moments, range_of, run_of, whole_values
-from aligned_dagster.sources.random_text import TextRules, found_texts, words
-from aligned_dagster.sources.random_types import floats, lists, of_type
+from aligned_dagster.sources.generation.bits import Draw, mixed, salt, shuffled
+from aligned_dagster.sources.generation.numbers import Range, moments, range_of, run_of, whole_values
+from aligned_dagster.sources.generation.text import TextRules, found_texts, words
+from aligned_dagster.sources.generation.types import floats, lists, of_type
 
 _ATTEMPTS = 24
 _TEXTS = 512

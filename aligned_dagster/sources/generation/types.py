@@ -9,9 +9,9 @@ import polars as pl
 
 from aligned_dagster.features.constraints import Constraint, LowerBound, UpperBound
 from aligned_dagster.features.dtypes import DataType
-from aligned_dagster.sources.random_bits import Draw, mixed, numbered, salt
-from aligned_dagster.sources.random_numbers import range_of, whole_values
-from aligned_dagster.sources.random_text import TextRules, documents, uuids, words
+from aligned_dagster.sources.generation.bits import Draw, mixed, numbered, salt
+from aligned_dagster.sources.generation.numbers import range_of, whole_values
+from aligned_dagster.sources.generation.text import TextRules, documents, uuids, words
 
 
 def of_type(draw: Draw, dtype: DataType) -> pl.Series:

@@ -9,10 +9,10 @@ import polars as pl
 from aligned_dagster.errors import UnsupportedError
 from aligned_dagster.features.constraints import Unique
 from aligned_dagster.features.schema import Schema
-from aligned_dagster.sources.random_bits import Draw, mixed, salt
-from aligned_dagster.sources.random_columns import Maker
-from aligned_dagster.sources.random_nearby import chosen_of, near, reckoned
-from aligned_dagster.sources.random_rules import Condition, fitting, violations
+from aligned_dagster.sources.generation.bits import Draw, mixed, salt
+from aligned_dagster.sources.generation.columns import Maker
+from aligned_dagster.sources.generation.nearby import chosen_of, near, reckoned
+from aligned_dagster.sources.generation.rules import Condition, fitting, violations
 
 _PASSES = 12
 _TRIES = 4_096

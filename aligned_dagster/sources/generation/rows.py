@@ -11,11 +11,11 @@ import polars as pl
 from aligned_dagster.errors import UnsupportedError
 from aligned_dagster.features.constraints import Reference, Unique
 from aligned_dagster.features.schema import Column, Schema
-from aligned_dagster.sources.random_bits import Draw, keys_of, mixed, numbered, salt
-from aligned_dagster.sources.random_columns import Maker, Verdict
-from aligned_dagster.sources.random_keys import distinct_rows
-from aligned_dagster.sources.random_repair import repaired
-from aligned_dagster.sources.random_rules import Condition, conditions, together, violations
+from aligned_dagster.sources.generation.bits import Draw, keys_of, mixed, numbered, salt
+from aligned_dagster.sources.generation.columns import Maker, Verdict
+from aligned_dagster.sources.generation.keys import distinct_rows
+from aligned_dagster.sources.generation.repair import repaired
+from aligned_dagster.sources.generation.rules import Condition, conditions, together, violations
 
 _ROUNDS = 60
 _PER_ENTITY = 4

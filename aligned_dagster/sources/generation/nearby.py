@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from aligned_dagster.features.dtypes import DataType
-from aligned_dagster.sources.random_bits import Draw
-from aligned_dagster.sources.random_columns import Maker
+from aligned_dagster.sources.generation.bits import Draw
+from aligned_dagster.sources.generation.columns import Maker
 
 
 def near(

@@ -14,7 +14,7 @@ import polars as pl
 
 from aligned_dagster.features.constraints import Constraint, LowerBound, UpperBound
 from aligned_dagster.features.dtypes import DataType
-from aligned_dagster.sources.random_bits import Draw
+from aligned_dagster.sources.generation.bits import Draw
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _SECOND, _DAY = 1_000_000, 86_400 * 1_000_000

@@ -20,8 +20,8 @@ from aligned_dagster.features.constraints import (
     StartsWith,
     UpperBound,
 )
-from aligned_dagster.sources.random_bits import Draw, concat, salt
-from aligned_dagster.sources.random_regex import PatternTexts
+from aligned_dagster.sources.generation.bits import Draw, concat, salt
+from aligned_dagster.sources.generation.regex import PatternTexts
 
 Kept = Callable[[pl.Series], pl.Series]
 """Tells which values keep all rules of their column that one row alone can tell."""

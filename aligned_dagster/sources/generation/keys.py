@@ -9,8 +9,8 @@ import polars as pl
 
 from aligned_dagster.errors import UnsupportedError
 from aligned_dagster.features.constraints import Unique
-from aligned_dagster.sources.random_bits import Draw, mixed, numbered, salt
-from aligned_dagster.sources.random_columns import Maker
+from aligned_dagster.sources.generation.bits import Draw, mixed, numbered, salt
+from aligned_dagster.sources.generation.columns import Maker
 
 _ROUNDS, _BARREN = 200, 12
 _BATCH = 4_096

@@ -1,0 +1,1 @@
+"""Made-up rows that keep every promise of a contract."""
