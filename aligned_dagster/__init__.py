@@ -50,13 +50,14 @@ from aligned_dagster.features.types import (
 from aligned_dagster.request.job import RetrievalJob
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.custom import CustomMethodDataSource
+from aligned_dagster.sources.docker_config import DockerConfig
 from aligned_dagster.sources.in_memory_source import InMemorySource
 from aligned_dagster.sources.local import CsvConfig, DateFormatter, Directory, FileSource, ParquetConfig
 from aligned_dagster.sources.random_source import RandomDataSource
 
 __all__ = [
     "UUID", "Bool", "ContractStore", "CreatedTimestamp", "CsvConfig", "CustomMethodDataSource", "Date",
-    "DateFormatter", "Decimal", "Directory", "Duration", "Embedding", "EventTimestamp", "FeatureStore",
+    "DateFormatter", "Decimal", "Directory", "DockerConfig", "Duration", "Embedding", "EventTimestamp", "FeatureStore",
     "FeatureView", "FileSource", "Float", "Float32", "Float64", "InMemorySource", "Int8", "Int16", "Int32",
     "Int64", "Json", "List", "ParquetConfig", "Publication", "RandomDataSource", "RetrievalJob", "RetrievalRequest",
     "String", "Struct", "Time", "Timestamp", "UInt8", "UInt16", "UInt32", "UInt64", "ValidFrom", "coalesce", "concat_str",

@@ -29,7 +29,7 @@ def main() -> None:
 @main.command()
 @_SELECT
 def materialize(select: str | None) -> None:
-    """Compute, audit and publish the contracts of the project in one run.
+    """Compute, audit and publish the contracts of the project, all partitions included.
 
     Ends with 0 when everything was published (warnings and quarantined rows included), 1 when something
     failed, 130 on Ctrl-C.

@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
+from aligned_dagster.contracts.partition_keys import NULL, canonical, decode, encode
 from aligned_dagster.errors import ContractError, RequestError
 from aligned_dagster.features.constraints import AcceptedValues
-from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import inputs
 from aligned_dagster.features.literals import Value
 from aligned_dagster.features.schema import Column, Schema
@@ -22,13 +20,9 @@ if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
 
 Every = Literal["hourly", "daily", "weekly", "monthly"]
-NULL = "__HIVE_DEFAULT_PARTITION__"
-"""What stands for null in the key of a partition."""
-
 MOST_STATIC = 10_000
 """The most accepted values that make a fixed set of partitions."""
 
-_EMPTY = "%-"
 _FORMATS: dict[str, str] = {"hourly": "%Y-%m-%d-%H:%M"}
 
 
@@ -62,13 +56,34 @@ class WindowDimension:
 
         Raises:
             RequestError: it is no key of such a window.
+
+        >>> days = WindowDimension("at", "daily", midnight(dt.date(2024, 1, 1), "UTC"), "UTC")
+        >>> days.window("2024-02-29").end.isoformat()
+        '2024-03-01T00:00:00+00:00'
         """
-        try:
-            start = dt.datetime.strptime(key, self.format).replace(tzinfo=ZoneInfo(self.zone))
-        except ValueError as error:
-            example = self.start.strftime(self.format)
-            raise RequestError(f"{key!r} is no {self.every} window; write it as in {example!r}.") from error
-        return Window(start, following(start, self.every))
+        zone = ZoneInfo(self.zone)
+        for pattern in (self.format, f"{self.format}%z"):
+            try:
+                moment = dt.datetime.strptime(key, pattern)
+            except ValueError:
+                continue
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+            # by way of UTC, which has no hour that the clock skips
+            start = beginning(moment.astimezone(dt.UTC).astimezone(zone), self.every)
+            if self.key(start) == key:
+                return Window(start, following(start, self.every))
+        example = self.key(self.start)
+        raise RequestError(f"{key!r} is no {self.every} window; write it as in {example!r}.")
+
+    def key(self, start: dt.datetime) -> str:
+        """The key of the window with this first moment.
+
+        Of the two hours that the clock shows alike when it is set back, the later one bears its offset.
+        """
+        local = start.astimezone(ZoneInfo(self.zone))
+        earlier = local.replace(fold=0)
+        again = self.every == "hourly" and local.utcoffset() != earlier.utcoffset()
+        return local.strftime(f"{self.format}%z" if again else self.format)
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ class KeyDimension:
         >>> dimension.key({"country": "a/b", "year": 2024})
         'country=a%2Fb/year=2024'
         """
-        texts = [encode(values[column.name]) for column in self.columns]
+        texts = [encode(canonical(values[column.name], column.dtype)) for column in self.columns]
         if len(texts) == 1:
             return texts[0]
         return "/".join(f"{c.name}={text}" for c, text in zip(self.columns, texts, strict=True))
@@ -108,15 +123,17 @@ class KeyDimension:
         Raises:
             RequestError: it is no key of these columns.
         """
-        parts = [key] if len(self.columns) == 1 else key.split("/")
-        if len(parts) != len(self.columns):
-            example = "/".join(f"{column.name}=..." for column in self.columns)
+        if len(self.columns) == 1:
+            return {self.columns[0].name: decode(key, self.columns[0].dtype)}
+        parts = key.split("/")
+        names = [f"{column.name}=" for column in self.columns]
+        if len(parts) != len(names) or not all(map(str.startswith, parts, names)):
+            example = "/".join(f"{name}..." for name in names)
             raise RequestError(f"{key!r} is no partition; write it as in {example!r}.")
-        values: dict[str, Value] = {}
-        for column, part in zip(self.columns, parts, strict=True):
-            text = part if len(self.columns) == 1 else part.removeprefix(f"{column.name}=")
-            values[column.name] = decode(text, column.dtype)
-        return values
+        return {
+            column.name: decode(part.removeprefix(name), column.dtype)
+            for column, part, name in zip(self.columns, parts, names, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -317,75 +334,13 @@ def midnight(day: dt.date, zone: str) -> dt.datetime:
     return dt.datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
 
 
-def encode(value: Value) -> str:
-    """A value as the key of a partition: injective, and made of signs that Dagster and paths take.
-
-    >>> encode("../../evil"), encode("..."), encode(""), encode(None)
-    ('..%2F..%2Fevil', '%2E%2E%2E', '%-', '__HIVE_DEFAULT_PARTITION__')
-    """
-    if value is None:
-        return NULL
-    text = _text(value)
-    if text == "":
-        return _EMPTY
-    encoded = quote(text, safe=" @")
-    if set(encoded) == {"."} or "..." in encoded:
-        encoded = encoded.replace(".", "%2E")
-    return f"%5F{encoded[1:]}" if encoded == NULL else encoded
-
-
-def decode(key: str, dtype: DataType) -> Value:
-    """The value that `encode` made a key of.
-
-    Raises:
-        RequestError: the key is none of a column of this type.
-
-    >>> decode(encode("a,b|c"), DataType("string")), decode("2024-01-01", DataType("date"))
-    ('a,b|c', datetime.date(2024, 1, 1))
-    """
-    if key == NULL:
-        return None
-    text = "" if key == _EMPTY else unquote(key)
-    try:
-        return _value(text, dtype)
-    except (ValueError, ArithmeticError) as error:
-        raise RequestError(f"{key!r} is no key of a partition by a {dtype.text} column.") from error
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    return str(value)
-
-
-def _value(text: str, dtype: DataType) -> Value:
-    if dtype.is_text:
-        return text
-    if dtype.kind == "bool":
-        if text.lower() not in {"true", "false"}:
-            raise ValueError(text)
-        return text.lower() == "true"
-    if dtype.is_integer:
-        return int(text)
-    if dtype.is_float:
-        return float(text)
-    if dtype.kind == "decimal":
-        return Decimal(text)
-    if dtype.kind == "timestamp":
-        return dt.datetime.fromisoformat(text)
-    if dtype.kind == "date":
-        return dt.date.fromisoformat(text)
-    raise ValueError(f"no partition can be told by a {dtype.text} column")
-
-
 def _all_values(column: Column) -> tuple[str, ...] | None:
     accepted = next((rule for rule in column.constraints if isinstance(rule, AcceptedValues)), None)
     if accepted is None or len(accepted.values) > MOST_STATIC:
         return None
     nothing = (NULL,) if column.nullable else ()
-    return (*dict.fromkeys(encode(value) for value in accepted.values), *nothing)
+    keys = (encode(canonical(value, column.dtype)) for value in accepted.values)
+    return (*dict.fromkeys(keys), *nothing)
 
 
 def _told_by(name: str, time: str, view: FeatureView[Any]) -> bool:

@@ -13,7 +13,7 @@ from aligned_dagster.errors import ConfigurationError, UnknownContractError
 from aligned_dagster.features.constraints import AcceptedValues, Reference, Regex
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.schema import Column
-from aligned_dagster.sources.random_rows import RandomRows
+from aligned_dagster.sources.generation.rows import RandomRows
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

@@ -55,9 +55,10 @@ class ContractSource(DataSource):
     def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         """The wanted columns, cast to the types of the contract that asks."""
         known = self.columns()
-        frame = self.rows(tuple(name for name in request.columns if name in known))
-        stored = {name: known[name].polars for name in request.columns if name in known}
-        frame = conform(frame, request, source_label=self.uri, stored=stored)
+        # at least one, for a frame without columns would have lost its rows
+        names = tuple(name for name in request.columns if name in known) or tuple(known)[:1]
+        stored = {name: known[name].polars for name in names}
+        frame = conform(self.rows(names), request, source_label=self.uri, stored=stored)
         return frame if limit is None else frame.limit(limit)
 
     def fingerprint(self) -> Fingerprint:

@@ -106,6 +106,7 @@ def define_asset(
             f"The partitions of {view.name!r} follow from its contract: from materialize_from=... and from the "
             "partition keys of its materialized_source. Leave partitions_def away."
         )
+    op_tags = {**translator.get_op_tags(view), **options.pop("op_tags", {})}
     if partitions_def is not None:
         options = {"backfill_policy": translator.get_backfill_policy(view), **options}
     # Dagster wants types, not their names; with this return type nothing goes through the IO manager.
@@ -122,13 +123,14 @@ def define_asset(
             description=translator.get_description(view),
             metadata=metadata,
             tags=translator.get_tags(view),
+            op_tags=op_tags,
             kinds=translator.get_kinds(view),
             owners=list(translator.get_owners(view)),
             group_name=translator.get_group_name(view),
             code_version=code_version,
             io_manager_key=None if io_manager else translator.get_io_manager_key(view),
             io_manager_def=io_manager,
-            check_specs=check_specs(view, key, translator, partitions_def),
+            check_specs=check_specs(view, key, translator),
             partitions_def=partitions_def,
             automation_condition=translator.get_automation_condition(view),
             freshness_policy=translator.get_freshness_policy(view),

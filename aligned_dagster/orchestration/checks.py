@@ -31,9 +31,12 @@ def check_specs(
     view: FeatureView[Any],
     key: dg.AssetKey,
     translator: ContractTranslator,
-    partitions_def: dg.PartitionsDefinition[Any] | None = None,
 ) -> list[dg.AssetCheckSpec]:
-    """One asset check a rule, by partition where there are any; those that block keep what is downstream from running."""
+    """One asset check a rule; those that block keep the assets downstream from running.
+
+    A check has no partitions of its own, also where the asset has: Dagster forgets the outcome of such a one when
+    the asset is materialised after it, and a check comes before what it lets through.
+    """
     return [
         dg.AssetCheckSpec(
             translator.get_check_name(view, check),
@@ -41,7 +44,6 @@ def check_specs(
             description=f"{_sentence(check.words)} {_EFFECTS[check.on_violation]}",
             blocking=check.on_violation == "block",
             metadata={"rule": check.words, "on_violation": check.on_violation},
-            partitions_def=partitions_def,
         )
         for check in checks_of(view)
     ]
@@ -76,7 +78,7 @@ def partition_evaluations(
     rows: Mapping[str, int | None],
     broken: Mapping[tuple[str, str], int],
 ) -> list[dg.AssetCheckEvaluation]:
-    """The outcome of every check in each partition of a run over several.
+    """The outcome of every check in each partition of a run.
 
     Beyond the translator's `max_partition_checks` only those that failed are told.
 

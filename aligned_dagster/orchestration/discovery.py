@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import polars as pl
 
-from aligned_dagster.contracts.partitioning import decode, encode
+from aligned_dagster.contracts.partition_keys import decode, encode
 from aligned_dagster.errors import AlignedError
 from aligned_dagster.orchestration.partition_mapping import shared_keys
 from aligned_dagster.orchestration.partitions import Partitions
@@ -76,22 +76,35 @@ def discovery_sensors(registry: ContractRegistry) -> list[dg.SensorDefinition]:
     return [look]
 
 
-def discover(registry: ContractRegistry, instance: dg.DagsterInstance) -> Found:
-    """List what is stored of every contract with partitions, and which keys are not registered yet.
+def discover(
+    registry: ContractRegistry, instance: dg.DagsterInstance, names: Collection[str] | None = None
+) -> Found:
+    """List what is stored of contracts with partitions, and which keys are not registered yet.
 
     Keys of a dynamic set are those in the contract's own storage, in a partitioned source that it reads, and in
     the storage of a contract upstream that is divided by the same column.
+
+    Args:
+        registry: the contracts.
+        instance: knows the registered keys.
+        names: the contracts to look at; all of them if not given.
     """
     stored: dict[str, list[dict[str, str]]] = {}
     problems: dict[str, str] = {}
+    wanted = set(registry.partitions if names is None else names)
+    listed = wanted.union(*(registry.views[name].depends_on() for name in wanted))
     for name, partitions in registry.partitions.items():
+        if name not in listed:
+            continue
         try:
             stored[name] = list(stored_partitions(registry.views[name], partitions))
         except (AlignedError, OSError) as error:
             problems[name] = str(error)
     register: dict[str, list[str]] = {}
-    for name, partitions in registry.partitions.items():
-        view = registry.views[name]
+    for name in registry.partitions:
+        if name not in wanted:
+            continue
+        view, partitions = registry.views[name], registry.partitions[name]
         for dimension in partitions.scheme.keys:
             group = partitions.dynamic.get(dimension.name)
             if group is None or name in registry.read_only:
@@ -132,9 +145,8 @@ def materialisations(
 
 def register_found(registry: ContractRegistry, instance: dg.DagsterInstance, view: FeatureView[Any]) -> None:
     """Register the keys of one contract that exist in storage, without reporting anything."""
-    groups = registry.partitions[view.name].dynamic.values()
-    for name, keys in discover(registry, instance).register.items() if groups else ():
-        if name in groups:
+    if registry.partitions[view.name].dynamic:
+        for name, keys in discover(registry, instance, [view.name]).register.items():
             instance.add_dynamic_partitions(name, keys)
 
 

@@ -68,9 +68,9 @@ class ContractIOManager(dg.IOManager):
         if not keys:
             return frame.clear()
         if partitions.scheme.version is None:
-            return frame.filter(partitions.parts(keys).predicate(view.schema))
+            return frame.filter(partitions.predicate(keys, view.schema))
         return pl.concat(
-            _at_version(view, version).filter(partitions.parts(found).predicate(view.schema))
+            _at_version(view, version).filter(partitions.predicate(found, view.schema))
             for version, found in partitions.by_version(keys).items()
         )
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from aligned_dagster.features.constraints import Constraint, NotNull, Unique
 from aligned_dagster.features.expression import text
+from aligned_dagster.orchestration.images import docker_config
 from aligned_dagster.orchestration.lineage import column_lineage, lineage_table
 from aligned_dagster.orchestration.previews import accepted_previews
 from aligned_dagster.orchestration.registry import ContractRegistry
@@ -62,6 +63,9 @@ def definition_metadata(
         "schema_version": view.version,
         "contract": view.name,
     }
+    image = docker_config(view)
+    if image is not None:
+        metadata["docker_image"] = image.image_url
     table = getattr(storage, "table_name", None)
     if isinstance(table, str):
         metadata["dagster/table_name"] = table

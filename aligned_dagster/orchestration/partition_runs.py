@@ -35,12 +35,10 @@ class Part:
     Args:
         partitions: of the contract.
         keys: those of the run, in Dagster's order.
-        is_range: whether the run was launched for a range of them, even if that has only one.
     """
 
     partitions: Partitions
     keys: tuple[str, ...]
-    is_range: bool
 
     @staticmethod
     def of_run(context: dg.AssetExecutionContext, partitions: Partitions) -> Part:
@@ -60,7 +58,7 @@ class Part:
             raise RequestError(
                 f"There is no partition from {start!r} to {end!r}: is the end before the start?"
             )
-        return Part(partitions, found, is_range=not context.has_partition_key)
+        return Part(partitions, found)
 
     @cached_property
     def slice(self) -> PartitionSlice:
@@ -102,24 +100,23 @@ class Part:
         part = self.slice
         columns = list(dict.fromkeys(name for key in part.keys for name, _ in key))
         frame = frame.filter(part.predicate(schema))
-        windows = [self.partitions.part(key).windows for key in self.keys]
-        starts = sorted({window.start for found in windows for window in found})
+        parts = {key: self.partitions.part(key) for key in self.keys}
+        starts = sorted({window.start for found in parts.values() for window in found.windows})
+        numbers = {start: number for number, start in enumerate(starts)}
         by = [pl.col(name) for name in (*columns, *more)]
         if starts:
             by.append(number_of_window(starts, schema).alias(_WINDOW))
-        counts = frame.group_by(by).agg(pl.len().alias(_ROWS)).collect(engine="streaming")
-        names = {self._place(key, starts): key for key in self.keys}
+        counts = frame.group_by(by).agg(pl.len().alias(_ROWS)) if by else frame.select(pl.len().alias(_ROWS))
+        names: dict[tuple[Any, ...], str] = {}
+        for key, one in parts.items():
+            number = numbers[one.windows[0].start] if one.windows else None
+            names[number, *(value for pairs in one.keys for _, value in pairs)] = key
         found: dict[tuple[Any, ...], int] = Counter()
-        for row in counts.iter_rows(named=True):
+        for row in counts.collect(engine="streaming").iter_rows(named=True):
             place = (row.get(_WINDOW), *(row[name] for name in columns))
             if place in names:
                 found[(names[place], *(row[name] for name in more))] += row[_ROWS]
         return found
-
-    def _place(self, key: str, starts: list[Any]) -> tuple[Any, ...]:
-        part = self.partitions.part(key)
-        number = starts.index(part.windows[0].start) if part.windows else None
-        return (number, *(value for found in part.keys for _, value in found))
 
 
 def record_by_partition(

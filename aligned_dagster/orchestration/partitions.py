@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import polars as pl
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from aligned_dagster.contracts.partitioning import (
@@ -16,6 +19,7 @@ from aligned_dagster.contracts.partitioning import (
     WindowDimension,
     scheme_of,
 )
+from aligned_dagster.errors import RequestError
 from aligned_dagster.orchestration.previews import accepted_previews
 from aligned_dagster.request.partition import PartitionSlice, Window, union
 from aligned_dagster.sources.schema_versioned import SchemaVersionedSource
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.lock import ContractsLock
     from aligned_dagster.contracts.partitioning import Dimension
+    from aligned_dagster.features.schema import Schema
     from aligned_dagster.orchestration.translator import ContractTranslator
 
 
@@ -124,6 +129,22 @@ class Partitions:
         """
         return union(self.part(key) for key in keys)
 
+    def predicate(self, keys: Sequence[str], schema: Schema) -> pl.Expr:
+        """A condition that holds for the rows of some partitions, of any that there are.
+
+        Raises:
+            RequestError: one is no key of this contract.
+        """
+        try:
+            return self.parts(keys).predicate(schema)
+        except RequestError:  # no rectangle: column by column of the grid
+            columns: dict[tuple[Window, ...], list[PartitionSlice]] = {}
+            for part in map(self.part, keys):
+                columns.setdefault(part.windows, []).append(part)
+            return functools.reduce(
+                operator.or_, (union(found).predicate(schema) for found in columns.values())
+            )
+
     def by_version(self, keys: Sequence[str]) -> dict[str, list[str]]:
         """Schema version to the same partitions of the current version, of which alone the rows can be told."""
         version = self.scheme.version
@@ -143,9 +164,8 @@ class Partitions:
         definition = self.by_dimension[dimension.name]
         assert isinstance(definition, dg.TimeWindowPartitionsDefinition)
         found = definition.time_window_for_partition_key(key)
-        # Two times of one zone are compared by the wall clock, which shows an hour twice when it is set back.
-        zone = dt.UTC if dimension.every == "hourly" else found.start.tzinfo
-        return Window(found.start.astimezone(zone), found.end.astimezone(zone))
+        # In UTC: two times of one zone are compared by the wall clock, which shows an hour twice when it is set back.
+        return Window(found.start.astimezone(dt.UTC), found.end.astimezone(dt.UTC))
 
 
 def _definition(dimension: Dimension, key: dg.AssetKey) -> dg.PartitionsDefinition[Any]:

@@ -13,7 +13,8 @@ import dagster as dg
 def accepted_previews() -> Iterator[None]:
     """Silence Dagster's preview and beta warnings for the block.
 
-    Used around exactly these calls: `is_virtual`, observable sources, code references.
+    Used around exactly these calls: `is_virtual`, observable sources, code references, backfill policies,
+    partitions of two dimensions and mappings between them.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)

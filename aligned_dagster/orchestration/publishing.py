@@ -70,7 +70,7 @@ def publish_and_report(
     quarantine = publication.quarantine if publication is not None else getattr(problem, "quarantine", None)
     counts = _rows_by_partition(view, part, publication)
     for report in audited:
-        if part is not None and part.is_range:
+        if part is not None:
             broken = broken_by_partition(view, part, report, publication, context.run.run_id, references)
             for evaluation in partition_evaluations(
                 view, key, report, translator, rows=counts, broken=broken

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from aligned_dagster.orchestration.automation import automation_condition
+from aligned_dagster.orchestration.images import docker_config, image_tags
 from aligned_dagster.orchestration.partitions import partitions_definition
 
 if TYPE_CHECKING:
@@ -154,6 +155,11 @@ class ContractTranslator:
     def get_backfill_policy(self, view: FeatureView[Any]) -> dg.BackfillPolicy | None:
         """How many partitions go into one run: all of a range, so that the source is asked once."""
         return dg.BackfillPolicy.single_run()
+
+    def get_op_tags(self, view: FeatureView[Any]) -> Mapping[str, Any]:
+        """Tags of the op, which launchers and executors read: the image that a custom source asks for."""
+        image = docker_config(view)
+        return {} if image is None else image_tags(image)
 
     def get_check_name(self, view: FeatureView[Any], check: CheckSpec) -> str:
         """The asset check of a rule."""

@@ -6,7 +6,7 @@ import functools
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,7 @@ Key = tuple[tuple[str, Value], ...]
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A span of time: the start belongs to it, the end does not.
+    """A span of time: the start belongs to it, the end does not. Both are kept in UTC.
 
     Args:
         start: the first moment, with a time zone.
@@ -39,15 +39,17 @@ class Window:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise RequestError(f"A window needs times with a zone; got {self.start} to {self.end}.")
-        if self.start >= self.end:
+        # Two times of one zone are compared by the wall clock, which shows an hour twice when it is set back.
+        start, end = self.start.astimezone(UTC), self.end.astimezone(UTC)
+        if start >= end:
             raise RequestError(f"A window ends after it starts; got {self.start} to {self.end}.")
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "end", end)
 
     @property
     def last(self) -> datetime:
         """The last microsecond that belongs to it."""
-        # A step back on the wall clock would land in another hour where the clock was changed.
-        zone = self.end.tzinfo
-        return (self.end.astimezone(ZoneInfo("UTC")) - timedelta(microseconds=1)).astimezone(zone)
+        return self.end - timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,8 @@ def _written(column: pl.Expr, place: Place, formatter: DateFormatter, as_text: b
         return column.bin.encode("base64")
     if dtype.kind == "duration":
         return column.cast(pl.Int64)
+    if dtype.kind == "time":  # a cast to text would drop what is below a second
+        return column.dt.to_string("%H:%M:%S%.f")
     return column
 
 

@@ -20,6 +20,10 @@ FLIGHTS = (
 )
 
 
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""The tags by which a backfill in a single run names its partitions."""
+
+
 @dataclass
 class Airline:
     """A small project: airports (stored), flights (stored, refer to airports), delays (virtual)."""
@@ -117,16 +121,41 @@ class Ran:
         found = [e for e in self.result.get_asset_check_evaluations() if e.asset_key.to_user_string() == key]
         return {evaluation.check_name: evaluation for evaluation in found}
 
+    def partitions(self, key: str) -> dict[str, dict[str, Any]]:
+        """Metadata of each materialised partition, the keys sorted."""
+        found = self.result.asset_materializations_for_node(key.replace("/", "__"))
+        named = {str(one.partition): {n: v.value for n, v in one.metadata.items()} for one in found}
+        return dict(sorted(named.items()))
+
+    def evaluations(self, key: str, check: str) -> dict[str | None, Any]:
+        """Outcome of a check by partition; None stands for the one over all of them."""
+        found = self.result.get_asset_check_evaluations()
+        mine = [e for e in found if e.asset_key.to_user_string() == key and e.check_name == check]
+        return {evaluation.partition: evaluation for evaluation in mine}
+
     def failure(self, step: str) -> Any:
         return self.result.failure_data_for_node(step)
 
 
 @pytest.fixture
 def run(instance: dg.DagsterInstance) -> Callable[..., Ran]:
-    def execute(defs: dg.Definitions, *keys: str) -> Ran:
+    def execute(
+        defs: dg.Definitions,
+        *keys: str,
+        partition: str | None = None,
+        span: tuple[str, str] | None = None,
+    ) -> Ran:
         job = defs.resolve_implicit_global_asset_job_def()
         selection = [dg.AssetKey(key.split("/")) for key in keys] or None
-        return Ran(job.execute_in_process(instance=instance, asset_selection=selection, raise_on_error=False))
+        tags = {} if span is None else {START: span[0], END: span[1]}
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=selection,
+            partition_key=partition,
+            tags=tags,
+            raise_on_error=False,
+        )
+        return Ran(result)
 
     return execute
 

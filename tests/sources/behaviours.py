@@ -1,6 +1,6 @@
 """What every source does, as classes to inherit: a new source gets the whole suite by adding one fixture.
 
-`Reads` and `Writes` need a fixture `stored`: a function from a frame of the contract to a source that holds it.
+All of them need a fixture `stored`: a function from a frame of the contract to a source that holds it.
 `Persists` is for sources that live on disk.
 """
 
@@ -21,9 +21,9 @@ from aligned_dagster.features.schema import Schema
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.source import Writable
 
-from .reading_behaviours import Reads, Stored, same
+from .reading_behaviours import Answers, Holds, Reads, Stored, Travels, same
 
-__all__ = ["Persists", "Reads", "Stored", "Writes", "same"]
+__all__ = ["Answers", "Holds", "Persists", "Reads", "Stored", "Travels", "Writes", "same"]
 
 
 class Writes(Reads):

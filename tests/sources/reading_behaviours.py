@@ -1,4 +1,8 @@
-"""What every source that can be read does; see `behaviours`."""
+"""What every source that can be read does; see `behaviours`.
+
+`Answers` fits any source, also one that makes its rows up; `Holds` is for those that give back the rows that they were
+given; `Travels` for those that other processes can be sent. `Reads` is all of them.
+"""
 
 from __future__ import annotations
 
@@ -24,28 +28,93 @@ def same(found: pl.LazyFrame | pl.DataFrame, wanted: pl.DataFrame) -> None:
     assert_frame_equal(found.lazy().collect(), wanted, check_row_order=False)
 
 
-class Reads:
+class Answers:
+    """A source that is asked for columns gives them in the contract's types, whatever its rows are."""
+
+    def test_columns_and_types(
+        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
+    ) -> None:
+        found = stored(rows).all_data(request_for)
+        assert dict(found.collect_schema()) == request_for.polars
+        whole = found.collect()
+        assert dict(whole.schema) == request_for.polars
+        assert whole.height == rows.height
+
+    def test_project(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
+        source = stored(rows)
+        whole = source.all_data(request_for).collect()
+        found = source.all_data(request_for.project(["count", "station"])).collect()
+        assert found.columns == ["count", "station"]
+        same(found, whole.select("count", "station"))
+
+    def test_filter(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
+        source = stored(rows)
+        whole = source.all_data(request_for).collect()
+        last = whole.row(-1, named=True)
+        wanted = (pl.col("region") == last["region"]) & (pl.col("count") >= last["count"])
+        assert 0 < whole.filter(wanted).height < whole.height
+        same(source.all_data(request_for).filter(wanted), whole.filter(wanted))
+
+    def test_limit(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
+        source = stored(rows)
+        whole = source.all_data(request_for).collect()
+        for limit in (0, 2, rows.height, 10**6):
+            found = source.all_data(request_for, limit=limit).collect()
+            assert found.height == min(limit, rows.height)
+            assert found.join(whole, on=whole.columns, how="anti", nulls_equal=True).is_empty()
+
+    def test_no_rows(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
+        source = stored(rows.clear())
+        same(source.all_data(request_for), rows.clear())
+        same(source.all_data(request_for.project(["day"])), rows.select("day").clear())
+
+    def test_between_dates_gives_only_rows_of_the_period(
+        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
+    ) -> None:
+        first, last = dt.datetime(2013, 1, 2, tzinfo=dt.UTC), dt.datetime(2013, 1, 3, 12, tzinfo=dt.UTC)
+        for end in (last, last.date()):
+            found = stored(rows).all_between_dates(request_for, first, end).collect()
+            assert dict(found.schema) == request_for.polars
+            assert found.height
+            until = dt.datetime(2013, 1, 4, tzinfo=dt.UTC) if end is not last else last
+            assert found["time"].is_between(first, until).all()
+        only = stored(rows).all_between_dates(request_for.project(["count"]), first, last).collect()
+        assert dict(only.schema) == {"count": pl.Int32}
+
+    def test_features_keep_the_facts_and_their_order(
+        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
+    ) -> None:
+        source = stored(rows)
+        known = source.all_data(request_for).collect()["station"].to_list()
+        stations = [known[-1], "nobody", known[0], known[-1], "nobody"]
+        moment = dt.datetime(2013, 1, 4, tzinfo=dt.UTC)
+        facts = pl.DataFrame({"number": range(5), "station": stations, "at": [moment] * 5})
+        for time in ("at", None):
+            wanted = request_for.project(["level", "count"])
+            found = source.features_for(facts.lazy(), wanted, fact_timestamp=time).collect()
+            assert found.select(facts.columns).equals(facts)
+            assert found.columns == [*facts.columns, "level", "count"]
+            assert found["count"].dtype == pl.Int32
+            assert found.row(0)[3:] == found.row(3)[3:]
+            assert found.row(1)[3:] == found.row(4)[3:]
+        none = source.features_for(facts.clear().lazy(), wanted, fact_timestamp="at").collect()
+        assert none.columns == found.columns
+        assert none.is_empty()
+
+    def test_fingerprint_repeats(self, stored: Stored, rows: pl.DataFrame) -> None:
+        source = stored(rows)
+        assert isinstance(source, DataSource)
+        assert source.fingerprint() == source.fingerprint()
+        assert source.uri
+        assert source.kind
+        assert source.label
+
+
+class Holds(Answers):
     """A source that holds rows gives them back as the contract has them."""
 
     def test_read(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
-        found = stored(rows).all_data(request_for)
-        assert dict(found.collect_schema()) == request_for.polars
-        same(found, rows)
-
-    def test_project(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
-        found = stored(rows).all_data(request_for.project(["count", "station"])).collect()
-        assert found.columns == ["count", "station"]
-        same(found, rows.select("count", "station"))
-
-    def test_filter(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
-        wanted = (pl.col("region") == "south") & (pl.col("count") > 3)
-        same(stored(rows).all_data(request_for).filter(wanted), rows.filter(wanted))
-
-    def test_limit(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
-        assert stored(rows).all_data(request_for, limit=2).collect().height == 2
-
-    def test_no_rows(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
-        same(stored(rows.clear()).all_data(request_for), rows.clear())
+        same(stored(rows).all_data(request_for), rows)
 
     def test_between_dates_includes_both_ends(
         self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
@@ -70,29 +139,6 @@ class Reads:
         wanted = request_for.project(["count"])
         found = stored(rows).features_for(facts, wanted, fact_timestamp="at").collect()
         assert found["count"].to_list() == [3, 2, 4, None]
-
-    def test_pickle_and_equality(
-        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
-    ) -> None:
-        source = stored(rows)
-        again = pickle.loads(pickle.dumps(source))
-        assert again == source
-        same(again.all_data(request_for), rows)
-
-    def test_json(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
-        source = stored(rows)
-        again = source_from_json(source_to_json(source))
-        assert again == source
-        assert hash(again) == hash(source)
-        same(again.all_data(request_for), rows)
-
-    def test_fingerprint_repeats(self, stored: Stored, rows: pl.DataFrame) -> None:
-        source = stored(rows)
-        assert isinstance(source, DataSource)
-        assert source.fingerprint() == source.fingerprint()
-        assert source.uri
-        assert source.kind
-        assert source.label
 
     def test_missing_column(self, stored: Stored, rows: pl.DataFrame, schema: Schema) -> None:
         from .conftest import column
@@ -157,3 +203,26 @@ class Reads:
         assert "of 'readings' in " in str(error.value)
         assert "int16" in str(error.value)
         assert "This error occurred" not in str(error.value)
+
+
+class Travels:
+    """A source that other processes get as a pickle or as JSON is the same there, with the same rows."""
+
+    def test_pickle_and_equality(
+        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
+    ) -> None:
+        source = stored(rows)
+        again = pickle.loads(pickle.dumps(source))
+        assert again == source
+        same(again.all_data(request_for), source.all_data(request_for).collect())
+
+    def test_json(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
+        source = stored(rows)
+        again = source_from_json(source_to_json(source))
+        assert again == source
+        assert hash(again) == hash(source)
+        same(again.all_data(request_for), source.all_data(request_for).collect())
+
+
+class Reads(Holds, Travels):
+    """A source that holds rows and can be sent."""

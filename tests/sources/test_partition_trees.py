@@ -41,7 +41,7 @@ KEYS: list[tuple[str, list[Any]]] = [
     ("timestamp(us,Europe/Oslo)", [dt.datetime(2013, 7, 1, hour, tzinfo=OSLO) for hour in (0, 5)]),
 ]
 UNPRUNED: list[tuple[str, list[Any]]] = [
-    ("time", [dt.time(5), dt.time(6, 30), None]),
+    ("time", [dt.time(5), dt.time(6, 30), dt.time(6, 30, 0, 500), None]),
     ("duration", [dt.timedelta(hours=1), dt.timedelta(0), None]),
 ]
 

@@ -39,10 +39,10 @@ from aligned_dagster.features.expression import Call, ColumnRef
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.quality.audit import audit
 from aligned_dagster.request.retrieval_request import RetrievalRequest
-from aligned_dagster.sources.random_regex import PatternTexts
+from aligned_dagster.sources.generation.regex import PatternTexts
 from aligned_dagster.sources.source import source_from_json, source_to_json
 
-from .behaviours import Stored, same
+from .behaviours import Answers, Stored, Travels, same
 
 TYPES = [
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "string",
@@ -413,7 +413,7 @@ def test_an_entity_keeps_its_values() -> None:
 # --- given values ---------------------------------------------------------------------------------------------
 
 
-class TestWithValues:
+class TestWithValues(Answers, Travels):
     """A random source that was given all values is a source like any other."""
 
     @pytest.fixture
@@ -424,7 +424,6 @@ class TestWithValues:
         source = stored(rows)
         same(source.all_data(request_for), rows)
         same(source.all_data(request_for.project(["count"])), rows.select("count"))
-        assert source.all_data(request_for, limit=2).collect().height == 2
         day = dt.date(2013, 1, 1)
         same(source.all_between_dates(request_for, day, day), rows.filter(pl.col("day") == day))
 
@@ -534,3 +533,20 @@ def test_a_reference_to_nothing_known() -> None:
     schema = Schema((column("x", "string", "feature", rules.Reference("nowhere", "id")),))
     with pytest.raises(AlignedError, match=r"nowhere\.id, and that contract is not at hand"):
         rows_of(schema)
+
+
+# --- what every source does -----------------------------------------------------------------------------------
+
+
+class TestRandom(Answers, Travels):
+    @pytest.fixture
+    def stored(self) -> Stored:
+        return lambda rows: RandomDataSource(default_data_size=rows.height, seed=7)
+
+
+class TestRandomBesideGivenKeys(Answers, Travels):
+    """Given stations and times; what stands beside them is made up."""
+
+    @pytest.fixture
+    def stored(self) -> Stored:
+        return lambda rows: RandomDataSource(partial_data=InMemorySource(rows.select("station", "time")))

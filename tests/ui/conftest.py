@@ -75,14 +75,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert not left, f"'aligned-dagster run' ended and left processes behind: {left}"
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's program; asked for before the demo is started."""
+    found = shutil.which("chromium") or "/usr/bin/chromium"
+    if not Path(found).exists():
+        pytest.fail("There is no Chromium for the browser tests: 'make test' installs it.", pytrace=False)
+    return found
+
+
 @pytest.fixture(scope="module")
-def browser(served: Served) -> Iterator[BrowserContext]:
+def browser(chromium: str, served: Served) -> Iterator[BrowserContext]:
     """Chromium; for one module, since the event loop that drives it must not outlast the tests that use it."""
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        pytest.fail(
-            "There is no Chromium for the browser tests: 'make test' installs it (apt-get install chromium)."
-        )
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
         context = launched.new_context(base_url=served.url, viewport=SIZE, locale="en-US", timezone_id="UTC")
