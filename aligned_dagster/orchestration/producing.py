@@ -105,7 +105,7 @@ class Recipe:
     @property
     def named_views(self) -> list[FeatureView[Any]]:
         """The contracts that `ins` and `deps` name as objects."""
-        return [item for item in (*self.ins.values(), *self.deps) if _is_view(item)]  # type: ignore[misc]
+        return [item for item in (*self.ins.values(), *self.deps) if _is_view(item)]  # type: ignore[misc]  # _is_view narrows it
 
     def alone(self, translator: ContractTranslator | None) -> dg.AssetsDefinition:
         """The asset with an IO manager of its own, for definitions that have no other contracts."""
@@ -156,7 +156,7 @@ class Recipe:
                 raise failure(error, registry.key_of(view.name)) from error
             yield from publish_and_report(context, view, registry, translator, frames=frames, frame=frame)
 
-        compute.__signature__ = _with(signature, extra)  # type: ignore[attr-defined]
+        compute.__signature__ = _with(signature, extra)  # type: ignore[attr-defined]  # inspect reads it
         compute.__annotations__ = {**hints, "context": dg.AssetExecutionContext}
         compute.__doc__ = self.function.__doc__
         setattr(compute, _RECIPE, self)

@@ -106,7 +106,7 @@ def _execute(
 def _job(
     recon: ReconstructableRepository, repository: RepositoryDefinition, keys: Sequence[dg.AssetKey]
 ) -> ReconstructableJob:
-    name = repository.get_implicit_job_def_for_assets(keys).name  # type: ignore[union-attr]
+    name = repository.get_implicit_job_def_for_assets(keys).name  # type: ignore[union-attr]  # keys are those of assets
     return recon.get_reconstructable_job(name).get_subset(asset_selection=frozenset(keys))
 
 

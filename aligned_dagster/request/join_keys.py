@@ -86,7 +86,7 @@ def moment(name: str, dtype: pl.DataType, *, zone: str, unit: Unit, ambiguous: s
             f"Make it one, as with pl.col({name!r}).str.to_datetime() or pl.from_epoch({name!r})."
         )
     if dtype.time_zone is None and zone != "UTC":
-        column = column.dt.replace_time_zone(zone, ambiguous=ambiguous)  # type: ignore[arg-type]
+        column = column.dt.replace_time_zone(zone, ambiguous=ambiguous)  # type: ignore[arg-type]  # one of the allowed texts
     if unit == "ns" and dtype.time_unit != "ns":
         return column.dt.epoch("us").clip(*_NS_RANGE) * 1000
     return column.dt.epoch(unit)

@@ -65,8 +65,8 @@ class Rows:
             RequestError: pandas or pyarrow is not installed.
         """
         try:
-            import pandas  # noqa: F401
-            import pyarrow  # noqa: F401
+            import pandas  # noqa: F401  # is it there?
+            import pyarrow  # noqa: F401  # is it there?
         except ImportError as error:
             raise RequestError(
                 f"pandas frames need {error.name}, which is not installed: "

@@ -234,7 +234,7 @@ class RandomDataSource(DataSource):
         others = found.filter(strange).select(entities).unique(maintain_order=True)
         if others.height and new:
             maker = replace(self._maker(request), exact=True)
-            made = maker.make(others.height, others.cast(keys), new).select(*entities, *new)  # type: ignore[arg-type]
+            made = maker.make(others.height, others.cast(keys), new).select(*entities, *new)  # type: ignore[arg-type]  # a dict of dtypes will do
             found = _beside(found, made, entities, new, strange, request, fact_timestamp)
         return found.select(*asked.columns, *new)
 
