@@ -227,7 +227,7 @@ def test_the_version_is_the_first_of_two_dimensions(keys: list[str], windows: bo
 
 def test_versions_are_no_dimension_unless_they_are_known_and_kept_apart() -> None:
     for view in (readings(["country"], False), readings(["country"], False, versioned=False)):
-        known = () if view.materialized_source.type == "schema_versioned" else ("0" * 32,)  # type: ignore[union-attr]
+        known = () if view.materialized_source.type == "schema_versioned" else ("0" * 32,)  # type: ignore[union-attr]  # both are materialized
         scheme = scheme_of(view, known_versions=known)
         assert scheme is not None
         assert [dimension.name for dimension in scheme.dimensions] == ["country"]

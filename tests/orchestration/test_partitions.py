@@ -291,7 +291,7 @@ def test_aggregates_of_a_backfill_are_those_of_each_window(project, run):
 
 
 def test_every_partition_of_a_run_has_its_own_outcome_of_each_check(project, run):
-    delays = lambda delay: (  # noqa: E731
+    delays = lambda delay: (  # noqa: E731  # shorter than a def
         delay.upper_bound(4, on_violation="quarantine").lower_bound(3, on_violation="warn")
     )
     view = project.view(keys=["origin"], accepted=["OSL", "BGO", "CPH"], delays=delays)

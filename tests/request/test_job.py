@@ -87,14 +87,14 @@ def test_what_is_no_condition_or_column_is_told() -> None:
     with pytest.raises(RequestError, match="no SQL condition"):
         job().filter("age >")
     with pytest.raises(RequestError, match="True is no condition"):
-        job().filter(True)  # type: ignore[arg-type]
+        job().filter(True)  # type: ignore[arg-type]  # the mistake is what is tested
     with pytest.raises(RequestError, match="3 is no column"):
-        job().select(3)  # type: ignore[arg-type]
+        job().select(3)  # type: ignore[arg-type]  # the mistake is what is tested
 
 
 def test_a_job_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
-        job().name = "other"  # type: ignore[misc]
+        job().name = "other"  # type: ignore[misc]  # the mistake is what is tested
 
 
 def test_every_way_to_read() -> None:
