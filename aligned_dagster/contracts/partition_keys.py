@@ -47,8 +47,8 @@ def decode(key: str, dtype: DataType) -> Value:
     """
     if key == NULL:
         return None
-    text = "" if key == _EMPTY else unquote(key)
     try:
+        text = "" if key == _EMPTY else unquote(key, errors="strict")
         return canonical(_value(text, dtype), dtype)
     except (ValueError, ArithmeticError, TypeError, pl.exceptions.PolarsError) as error:
         raise RequestError(f"{key!r} is no key of a partition by a {dtype.text} column.") from error

@@ -106,6 +106,7 @@ class KeyDimension:
     def key(self, values: Mapping[str, Value]) -> str:
         """The text that stands for values of the columns. No two differ in values and share a text.
 
+        >>> from aligned_dagster.features.dtypes import DataType
         >>> dimension = KeyDimension(
         ...     (Column("country", DataType("string")), Column("year", DataType("int32")))
         ... )

@@ -69,12 +69,23 @@ def _column(column: Column, schema: Schema) -> Any:
     import pandera.polars as pa
 
     found = (constraint.pandera_check() for constraint in column.constraints)
+    checks = [check for check in found if check is not None]
+    nullable = column.nullable and not (schema.entities and column.name in schema.key)
+    if column.dtype.is_float and not nullable:
+        # pandera takes NaN for a null, and polars does not.
+        checks.append(pa.Check(_is_there, name="not_null", error="value must not be null", ignore_na=False))
+        nullable = True
     return pa.Column(
         column.dtype.polars,
-        checks=[check for check in found if check is not None],
-        nullable=column.nullable and not (schema.entities and column.name in schema.key),
+        checks=checks,
+        nullable=nullable,
         description=column.description or None,
     )
+
+
+def _is_there(data: Any) -> pl.LazyFrame:
+    frame: pl.LazyFrame = data.lazyframe
+    return frame.select(pl.col(data.key).is_not_null())
 
 
 def _frame_check(probe: Probe, schema: Schema) -> Check:

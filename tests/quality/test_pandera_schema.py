@@ -108,3 +108,11 @@ def test_references_are_left_out_where_their_frames_are_not_given() -> None:
     frame = pl.DataFrame({"id": [7]})
     assert pandera_schema(schema, "contract").validate(frame, lazy=True).height == 1
     assert not accepted(schema, frame)
+
+
+def test_nan_is_a_value_and_null_is_none() -> None:
+    share = Column("share", DataType("float64"), constraints=(c.NotNull(),))
+    schema = pandera_schema(Schema((share,)), "shares")
+    schema.validate(pl.DataFrame({"share": [float("nan")]}), lazy=True)
+    with pytest.raises(Exception, match="not_null"):
+        schema.validate(pl.DataFrame({"share": [None]}, schema={"share": pl.Float64}), lazy=True)
