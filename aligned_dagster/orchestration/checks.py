@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import polars as pl
 
 from aligned_dagster.orchestration.tables import table_value
 from aligned_dagster.orchestration.translator import ContractTranslator
@@ -13,6 +14,7 @@ from aligned_dagster.quality.checks import CheckSpec, expected_checks
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.orchestration.partition_runs import PartitionFindings
     from aligned_dagster.quality.report import AuditReport, CheckOutcome
 
 _EFFECTS = {
@@ -55,8 +57,12 @@ def check_results(
     report: AuditReport,
     translator: ContractTranslator,
     quarantine: str | None,
+    partitions: Sequence[PartitionFindings] = (),
 ) -> list[dg.AssetCheckResult]:
-    """The outcome of every check of an audit.
+    """The outcome of every check of an audit; a broken one names the partitions where it is broken.
+
+    There is one outcome for all partitions of a run: Dagster takes those of single partitions for newer than the
+    one of the run, whichever comes first, and would let a check that failed look as the last partition does.
 
     Args:
         view: the contract.
@@ -64,67 +70,23 @@ def check_results(
         report: what the audit found.
         translator: names the checks.
         quarantine: where the rows that were kept aside lie, if any were.
+        partitions: what was found in each partition of the run.
     """
+    most = translator.settings.max_broken_partitions
     names = {check.name: translator.get_check_name(view, check) for check in checks_of(view)}
-    return [_result(outcome, key, names[outcome.name], quarantine) for outcome in report.outcomes]
-
-
-def partition_evaluations(
-    view: FeatureView[Any],
-    key: dg.AssetKey,
-    report: AuditReport,
-    translator: ContractTranslator,
-    *,
-    rows: Mapping[str, int | None],
-    broken: Mapping[tuple[str, str], int],
-) -> list[dg.AssetCheckEvaluation]:
-    """The outcome of every check in each partition of a run.
-
-    Beyond the translator's `max_partition_checks` only those that failed are told.
-
-    Args:
-        view: the contract.
-        key: its asset.
-        report: what the audit found over all of them.
-        translator: names the checks.
-        rows: partition to its number of rows, where it is known.
-        broken: partition and check to the number of rows that break it, as far as it is known.
-    """
-    names = {check.name: translator.get_check_name(view, check) for check in checks_of(view)}
-    told = {check for _, check in broken}
-    every = len(rows) * len(report.outcomes) <= translator.settings.max_partition_checks
     return [
-        _evaluation(
-            outcome, key, names[outcome.name], partition, broken.get((partition, outcome.name), 0), count
-        )
+        _result(outcome, key, names[outcome.name], quarantine, partitions, most)
         for outcome in report.outcomes
-        if outcome.passed or outcome.name in told
-        for partition, count in rows.items()
-        if every or broken.get((partition, outcome.name))
     ]
 
 
-def _evaluation(
-    outcome: CheckOutcome, key: dg.AssetKey, name: str, partition: str, broken: int, rows: int | None
-) -> dg.AssetCheckEvaluation:
-    blocks = outcome.on_violation == "block"
-    metadata: dict[str, Any] = {"rule": outcome.words, "broken_rows": broken}
-    if rows is not None:
-        metadata["checked_rows"] = rows
-    return dg.AssetCheckEvaluation(
-        asset_key=key,
-        check_name=name,
-        passed=broken == 0,
-        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
-        description=_sentence(outcome.words if broken == 0 else f"{outcome.words}: {broken} rows break it"),
-        metadata=metadata,
-        blocking=blocks,
-        partition=partition,
-    )
-
-
 def _result(
-    outcome: CheckOutcome, key: dg.AssetKey, name: str, quarantine: str | None
+    outcome: CheckOutcome,
+    key: dg.AssetKey,
+    name: str,
+    quarantine: str | None,
+    partitions: Sequence[PartitionFindings],
+    most: int,
 ) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {
         "rule": outcome.words,
@@ -134,6 +96,7 @@ def _result(
     if not outcome.passed:
         if outcome.note:
             metadata["note"] = outcome.note
+        metadata |= _by_partition(outcome, partitions, most)
         if not outcome.sample.is_empty():
             metadata["sample"] = table_value(outcome.sample)
         if quarantine is not None and outcome.on_violation != "warn":
@@ -148,6 +111,24 @@ def _result(
         description=_sentence(outcome.describe()),
         metadata=metadata,
     )
+
+
+def _by_partition(
+    outcome: CheckOutcome, partitions: Sequence[PartitionFindings], most: int
+) -> dict[str, Any]:
+    """How many partitions break a rule, and those with the most rows that do, as far as it is known."""
+    broken = [part for part in partitions if part.broken.get(outcome.name)]
+    if not broken:
+        return {}
+    worst = sorted(broken, key=lambda part: -part.broken[outcome.name])[:most]
+    told = pl.DataFrame(
+        {"partition": [part.key for part in worst], "found": [part.words(outcome.name) for part in worst]}
+    )
+    return {
+        "broken_partitions": len(broken),
+        "checked_partitions": len(partitions),
+        "partitions": table_value(told),
+    }
 
 
 def _sentence(words: str) -> str:

@@ -134,8 +134,12 @@ def whole_table(context: dg.InputContext, partitions: Partitions, keys: Sequence
 def contract_io_manager(registry: ContractRegistry) -> dg.IOManagerDefinition:
     """The IO manager as a resource whose page in the UI says what it does."""
     stored = sum(not view.is_virtual for view in registry.views.values())
-    definition = dg.IOManagerDefinition(
-        resource_fn=lambda _context: ContractIOManager(registry),
+
+    def rows_of_contracts(_context: dg.InitResourceContext) -> ContractIOManager:
+        return ContractIOManager(registry)
+
+    return dg.IOManagerDefinition(
+        resource_fn=rows_of_contracts,
         description=(
             f"Reads the rows of {len(registry.views)} contracts for the assets downstream of them: {stored} "
             f"from where they are materialised, {len(registry.views) - stored} computed from their sources. "
@@ -143,4 +147,3 @@ def contract_io_manager(registry: ContractRegistry) -> dg.IOManagerDefinition:
             "Only a contract's own asset writes."
         ),
     )
-    return definition

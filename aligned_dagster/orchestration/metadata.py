@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
-from aligned_dagster.features.constraints import Constraint, NotNull, Unique
-from aligned_dagster.features.expression import text
+from aligned_dagster.features.constraints import (
+    Constraint,
+    MaxLength,
+    MinLength,
+    NotNull,
+    Reference,
+    Unique,
+)
+from aligned_dagster.orchestration.descriptions import ColumnWords
 from aligned_dagster.orchestration.images import docker_config
 from aligned_dagster.orchestration.lineage import column_lineage, lineage_table
 from aligned_dagster.orchestration.previews import accepted_previews
@@ -21,7 +28,8 @@ from aligned_dagster.orchestration.translator import ContractTranslator
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.publish import Publication
-    from aligned_dagster.features.schema import Column, Schema
+    from aligned_dagster.features.schema import Column
+    from aligned_dagster.orchestration.partition_runs import PartitionFindings
     from aligned_dagster.quality.report import AuditReport, ColumnStatistics
 
 
@@ -29,13 +37,17 @@ MANY = 50
 """Partitions in a run above which each one's event records only what is short."""
 
 
-def table_schema(schema: Schema) -> dg.TableSchema:
-    """The columns with their types, descriptions, tags and constraints in words."""
+def table_schema(view: FeatureView[Any]) -> dg.TableSchema:
+    """The columns with their types, descriptions, tags and constraints in words.
+
+    A column that comes unchanged from another contract is described as it is there, if it is not here.
+    """
+    schema, words = view.schema, ColumnWords()
     others = [rule.words() for rule in schema.rules]
     if schema.entities:
         others.insert(0, f"one row for each {' + '.join(schema.key)}")
     return dg.TableSchema(
-        columns=[_table_column(column) for column in schema.columns],
+        columns=[_table_column(column, words.of(view, column.name)) for column in schema.columns],
         constraints=dg.TableConstraints(other=others) if others else None,
     )
 
@@ -57,7 +69,7 @@ def definition_metadata(
     """
     storage = view.storage
     metadata: dict[str, Any] = {
-        "dagster/column_schema": table_schema(view.schema),
+        "dagster/column_schema": table_schema(view),
         "dagster/uri": storage.uri,
         "dagster/storage_kind": storage.kind,
         "schema_version": view.version,
@@ -88,10 +100,16 @@ def run_metadata(
     *,
     preview: pl.DataFrame | None,
     aside: pl.DataFrame | None,
+    figures: Sequence[ColumnStatistics],
     lineage: bool = True,
     partitions: int = 0,
+    total: int | None = None,
 ) -> dict[str, Any]:
     """Metadata of one materialisation: what was published, what the audit found, figures to be plotted.
+
+    A run over several partitions records one event for each of them. What is about all of them together is then
+    named `run_...`, so that nobody takes it for the partition's own; of many partitions only what is short is told.
+    `dagster/row_count` and `table_size_bytes` are those of the whole table.
 
     Args:
         view: the contract.
@@ -100,54 +118,94 @@ def run_metadata(
         translator: says how many figures are recorded.
         preview: some rows to show.
         aside: some of the rows that were kept aside, with the rules that they broke.
+        figures: of the columns, over the published rows.
         lineage: false where the rows come from a function, whose columns cannot be traced.
-        partitions: how many the run is about; 0 where the contract has none. Each of several has its own event,
-            so that what is long is left out of many, and figures over all of them are not plotted as those of each.
+        partitions: how many the run is about; 0 where the contract has none.
+        total: number of rows of all partitions, where the contract has some and it is known.
     """
     report = publication.report
-    metadata: dict[str, Any] = {} if partitions else {"dagster/row_count": publication.rows}
-    if publication.bytes is not None:
-        metadata["dagster/size_bytes"] = publication.bytes
+    rows = total if partitions else publication.rows
+    metadata: dict[str, Any] = {} if rows is None else {"dagster/row_count": rows}
     metadata["dagster/uri"] = publication.uri or view.storage.uri
-    metadata["checks_passed"] = len(report.outcomes) - len(report.failures)
-    metadata["checks_failed"] = len(report.failures)
+    run = "run_" if partitions > 1 else ""
+    if partitions > 1:
+        metadata |= {"run_partitions": partitions, "run_row_count": publication.rows}
+    if publication.bytes is not None:
+        metadata["table_size_bytes" if partitions else "dagster/size_bytes"] = publication.bytes
+    metadata[f"{run}checks_passed"] = len(report.outcomes) - len(report.failures)
+    metadata[f"{run}checks_failed"] = len(report.failures)
     if publication.quarantine is not None:
-        metadata["quarantined_rows"] = report.rows - publication.rows
-        metadata["quarantine"] = dg.MetadataValue.path(publication.quarantine)
+        metadata[f"{run}quarantined_rows"] = report.rows - publication.rows
+        metadata[f"{run}quarantine"] = dg.MetadataValue.path(publication.quarantine)
     if aside is not None:
-        metadata["quarantine_preview"] = dg.MetadataValue.md(frame_to_markdown(aside))
+        metadata[f"{run}quarantine_preview"] = dg.MetadataValue.md(frame_to_markdown(aside))
     metadata["schema_version"] = view.version
-    metadata["dagster/column_schema"] = table_schema(view.schema)
+    metadata["dagster/column_schema"] = table_schema(view)
     if partitions > MANY:
         return metadata
     if preview is not None and preview.width:
-        metadata["preview"] = dg.MetadataValue.md(frame_to_markdown(preview))
-    metadata["audit"] = dg.MetadataValue.md(audit_table(report))
-    metadata["statistics"] = dg.MetadataValue.md(statistics_table(report))
+        metadata[f"{run}preview"] = dg.MetadataValue.md(frame_to_markdown(preview))
+    metadata[f"{run}audit"] = dg.MetadataValue.md(audit_table(report))
+    metadata[f"{run}statistics"] = dg.MetadataValue.md(statistics_table(figures))
     if lineage:
         metadata["dagster/column_lineage"] = column_lineage(view, registry)
         metadata["column_lineage"] = dg.MetadataValue.md(lineage_table(view, registry))
     if partitions > 1:
-        return {**metadata, "partitions_in_run": partitions}
-    return {**metadata, **statistics_metadata(report, translator.settings.max_statistics)}
+        return metadata
+    measured = [column for column in figures if column.name not in view.schema.entities]
+    return {**metadata, **statistics_metadata(measured, translator.settings.max_statistics)}
 
 
-def statistics_metadata(report: AuditReport, limit: int) -> dict[str, int | float]:
-    """Nulls, mean, min and max of numeric columns as plain numbers, which the UI plots over time.
+def partition_metadata(
+    partitions: Sequence[PartitionFindings], report: AuditReport
+) -> dict[str, dict[str, Any]]:
+    """What the event of each partition tells of that partition alone: its rows, and the checks that it breaks.
 
     Args:
-        report: the audit that measured them.
-        limit: the most figures; a column is left out rather than half recorded.
+        partitions: what was found in each.
+        report: the audit of all of them; what it could not tell apart by rows counts as broken in each.
     """
-    figures: dict[str, int | float] = {}
-    for column in report.statistics:
-        numbers = _figures(column)
-        if len(numbers) > 1 and len(figures) + len(numbers) <= limit:
-            figures |= {f"{column.name}.{name}": value for name, value in numbers.items()}
-    return figures
+    told = {check for part in partitions for check in part.broken}
+    everywhere = [outcome for outcome in report.failures if outcome.name not in told]
+    found: dict[str, dict[str, Any]] = {}
+    for part in partitions:
+        broken = [outcome for outcome in report.failures if part.broken.get(outcome.name)]
+        failed = len(broken) + len(everywhere)
+        found[part.key] = {
+            "dagster/partition_row_count": part.rows,
+            "checks_passed": len(report.outcomes) - failed,
+            "checks_failed": failed,
+        }
+        if part.aside:
+            found[part.key]["quarantined_rows"] = part.aside
+        if broken:
+            rows = [[outcome.status, outcome.words, part.words(outcome.name)] for outcome in broken]
+            found[part.key]["failed_checks"] = dg.MetadataValue.md(
+                markdown_table(["status", "rule", "found"], rows)
+            )
+    return found
 
 
-def statistics_table(report: AuditReport) -> str:
+def statistics_metadata(figures: Sequence[ColumnStatistics], limit: int) -> dict[str, int | float]:
+    """Mean and nulls of numeric columns as plain numbers, which the UI plots over time.
+
+    Args:
+        figures: of the columns that are to be plotted.
+        limit: the most numbers; a column is left out rather than half recorded.
+
+    >>> from aligned_dagster.quality.report import ColumnStatistics
+    >>> statistics_metadata([ColumnStatistics("age", 2, mean=29.69911764), ColumnStatistics("name", 0)], 48)
+    {'age.mean': 29.6991, 'age.nulls': 2}
+    """
+    numbers: dict[str, int | float] = {}
+    for column in figures:
+        if column.mean is not None and math.isfinite(column.mean) and len(numbers) + 2 <= limit:
+            numbers[f"{column.name}.mean"] = float(f"{column.mean:.6g}")
+            numbers[f"{column.name}.nulls"] = column.nulls
+    return numbers
+
+
+def statistics_table(figures: Sequence[ColumnStatistics]) -> str:
     """The figures of all columns as a Markdown table."""
     rows = [
         [
@@ -155,7 +213,7 @@ def statistics_table(report: AuditReport) -> str:
             column.nulls,
             *(_short(value) for value in (column.mean, column.std, column.min, column.max)),
         ]
-        for column in report.statistics
+        for column in figures
     ]
     return markdown_table(["column", "nulls", "mean", "std", "min", "max"], rows)
 
@@ -167,19 +225,14 @@ def audit_table(report: AuditReport) -> str:
     return markdown_table(["status", "rule", "broken rows", "note"], rows)
 
 
-def _figures(column: ColumnStatistics) -> Mapping[str, int | float]:
-    measured = {"mean": column.mean, "min": column.min, "max": column.max}
-    kept = {
-        name: float(value) for name, value in measured.items() if value is not None and math.isfinite(value)
-    }
-    return {"nulls": column.nulls, **kept}
-
-
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    """Five significant digits; of larger numbers all digits before the point."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.5g}"
 
 
-def _table_column(column: Column) -> dg.TableColumn:
+def _table_column(column: Column, description: str | None) -> dg.TableColumn:
     rules = column.constraints
     others = [_short_words(c, column.name) for c in rules if not isinstance(c, NotNull | Unique)]
     if column.role != "feature":
@@ -187,7 +240,7 @@ def _table_column(column: Column) -> dg.TableColumn:
     return dg.TableColumn(
         name=column.name,
         type=column.dtype.text,
-        description=column.description or _derived_words(column),
+        description=description,
         constraints=dg.TableColumnConstraints(
             nullable=column.nullable, unique=any(isinstance(c, Unique) for c in rules), other=others
         ),
@@ -195,12 +248,11 @@ def _table_column(column: Column) -> dg.TableColumn:
     )
 
 
-def _derived_words(column: Column) -> str | None:
-    """What a derived column is computed as, where nobody said what it means."""
-    return None if column.derivation is None else f"= {text(column.derivation, 200)}"
-
-
 def _short_words(constraint: Constraint, column: str) -> str:
     """The rule without the column's name, which stands beside it: "at least 0"."""
+    if isinstance(constraint, Reference):
+        return f"in {constraint.view}.{constraint.column}"
+    if isinstance(constraint, MinLength | MaxLength):
+        return f"at {'least' if isinstance(constraint, MinLength) else 'most'} {constraint.length} long"
     words = constraint.words(column)
     return words.removeprefix(f"{column} must ").removeprefix("be ")

@@ -15,6 +15,7 @@ from dagster._core.execution.context.metadata_logging import AssetMetadataHandle
 from aligned_dagster.contracts.publish import reference_frames
 from aligned_dagster.errors import RequestError
 from aligned_dagster.orchestration.partitions import Partitions
+from aligned_dagster.quality.audit import broken_rules_column
 from aligned_dagster.quality.probes import plan
 from aligned_dagster.request.partition import PartitionSlice, number_of_window
 from aligned_dagster.sources.source import Writable
@@ -26,6 +27,34 @@ if TYPE_CHECKING:
     from aligned_dagster.quality.report import AuditReport
 
 _WINDOW, _ROWS = "__window", "__rows"
+
+
+@dataclass(frozen=True)
+class PartitionFindings:
+    """What a run found in one of its partitions.
+
+    Args:
+        key: the partition.
+        rows: number of rows that it has now; None where nothing was published.
+        aside: number of its rows that were kept aside.
+        broken: check to the number of rows that break it, where any do and as far as it is known.
+    """
+
+    key: str
+    rows: int | None
+    aside: int
+    broken: Mapping[str, int]
+
+    def words(self, check: str) -> str:
+        """How many rows break a rule.
+
+        >>> PartitionFindings("JFK", 104_000, 662, {"tail__reference": 28_564}).words("tail__reference")
+        'JFK: 28,564 of 104,662 rows break it'
+        """
+        bad = self.broken.get(check, 0)
+        if self.rows is None:
+            return f"{self.key}: {'1 row breaks' if bad == 1 else f'{bad:,} rows break'} it"
+        return f"{self.key}: {bad:,} of {self.rows + self.aside:,} rows break it"
 
 
 @dataclass(frozen=True)
@@ -88,10 +117,11 @@ class Part:
         """The number of rows that break a rule, by partition and check.
 
         Args:
-            bad: rows of the contract with the column `broken_rules`, as `split` gives them.
+            bad: rows of the contract with the rules that they break, as `split` gives them.
             schema: of the contract.
         """
-        counted = self._counted(bad.explode("broken_rules"), schema, ("broken_rules",))
+        rules = broken_rules_column(schema.names)
+        counted = self._counted(bad.explode(rules), schema, (rules,))
         return {(key, check): rows for (key, check), rows in counted.items()}
 
     def _counted(
@@ -138,15 +168,15 @@ def record_by_partition(
     step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=known)
 
 
-def broken_by_partition(
+def found_by_partition(
     view: FeatureView[Any],
     part: Part,
     report: AuditReport,
     publication: Publication | None,
     run_id: str,
     references: Mapping[str, pl.LazyFrame],
-) -> dict[tuple[str, str], int]:
-    """How many rows of each partition break which check, as far as the rows are still at hand.
+) -> list[PartitionFindings]:
+    """How many rows each partition has and how many of them break which check, as far as they are still at hand.
 
     Rows that were kept aside tell it of themselves; those that break a rule which only warns are found among the
     published ones. Of a run that published nothing the warnings are not told apart.
@@ -159,26 +189,45 @@ def broken_by_partition(
         run_id: names the rows that were kept aside.
         references: rows of the contracts that this one refers to.
     """
-    found: dict[tuple[str, str], int] = {}
+    rows: Mapping[str, int | None] = dict.fromkeys(part.keys)
+    if publication is not None:
+        one = len(part.keys) == 1
+        rows = {part.keys[0]: publication.rows} if one else part.rows_of(view.read(), view.schema)
+    kept: Mapping[str, int] = {}
+    broken: dict[tuple[str, str], int] = {}
     target: object = view.materialized_source
     if isinstance(target, Writable) and (report.blocking or report.quarantined):
         aside = target.read_quarantine(run_id)
         if aside is not None:
-            found |= part.broken_in(aside, view.schema)
+            kept = part.rows_of(aside, view.schema)
+            broken |= part.broken_in(aside, view.schema)
+    if publication is not None:
+        broken |= _warned(view, part, report, references)
+    found: dict[str, dict[str, int]] = {key: {} for key in part.keys}
+    for (key, check), count in broken.items():
+        if count:
+            found[key][check] = count
+    return [PartitionFindings(key, rows[key], kept.get(key, 0), found[key]) for key in part.keys]
+
+
+def _warned(
+    view: FeatureView[Any], part: Part, report: AuditReport, references: Mapping[str, pl.LazyFrame]
+) -> dict[tuple[str, str], int]:
+    """The number of published rows that break a rule which only warns, by partition and check."""
     warnings = [outcome.name for outcome in report.warnings if outcome.checked]
-    if publication is not None and warnings:
-        rows = view.read().filter(part.slice.predicate(view.schema))
-        known = {**reference_frames(view, references), view.name: rows}
-        schema = view.stored_request.schema
-        probes, _ = plan(
-            rows.collect_schema(),
-            schema,
-            contract=view.name,
-            on_violation=view.on_violation,
-            references=known,
-        )
-        for probe in probes:
-            if probe.check.name in warnings:
-                for key, count in part.rows_of(probe.broken(rows), view.schema).items():
-                    found[key, probe.check.name] = count
-    return found
+    if not warnings:
+        return {}
+    rows = view.read().filter(part.slice.predicate(view.schema))
+    probes, _ = plan(
+        rows.collect_schema(),
+        view.stored_request.schema,
+        contract=view.name,
+        on_violation=view.on_violation,
+        references={**reference_frames(view, references), view.name: rows},
+    )
+    return {
+        (key, probe.check.name): count
+        for probe in probes
+        if probe.check.name in warnings
+        for key, count in part.rows_of(probe.broken(rows), view.schema).items()
+    }

@@ -63,7 +63,9 @@ class RunProgress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, description="starting", total=run.steps)
         else:
-            self._console.print(f"Materialising {run.steps} steps", highlight=False)
+            self._console.print(
+                f"Materialising {run.steps} step{'' if run.steps == 1 else 's'}", highlight=False
+            )
 
     def show(self, event: DagsterEvent, run: RunSummary) -> None:
         """Show what an event changed."""
@@ -99,12 +101,20 @@ def print_summary(console: Console, run: RunSummary) -> None:
         )
     console.print(table)
     for check in run.warnings:
-        _say(console, "yellow", "warning", check.asset, _found(check, "Kept in"))
+        _say(console, "yellow", "warning", check.asset, check.words)
+    told: set[str] = set()
     shown: dict[str, int] = {}
     for check in (check for check in run.checks if check.blocks):
         shown[check.asset] = shown.get(check.asset, 0) + 1
         if shown[check.asset] <= COMMENTS:
-            _say(console, "red", "blocked", check.asset, _found(check, "Bad rows:"))
+            new = check.quarantine is not None and check.quarantine not in told
+            where = f" Bad rows: {check.quarantine}" if new else ""
+            _say(console, "red", "blocked", check.asset, check.words + where)
+            told.add(check.quarantine or "")
+    for check in run.warnings:
+        if check.quarantine is not None and check.quarantine not in told:
+            _say(console, "yellow", "aside", check.asset, _kept(check, run))
+            told.add(check.quarantine)
     for step, message in run.errors.items():
         assets = run.of_step(step)
         if not any(asset.key in shown for asset in assets):
@@ -116,8 +126,12 @@ def print_summary(console: Console, run: RunSummary) -> None:
         _say(console, "dim", "not run", ", ".join(missing), "because of what failed upstream.")
 
 
-def _found(check: FailedCheck, aside: str) -> str:
-    return f"{check.words} {aside} {check.quarantine}" if check.quarantine else check.words
+def _kept(check: FailedCheck, run: RunSummary) -> str:
+    """How many rows were kept aside, and where."""
+    kept = run.assets[check.asset].aside.get(check.quarantine or "")
+    if kept is None or check.rows is None:
+        return f"Bad rows are kept in {check.quarantine}"
+    return f"{kept:,} of {check.rows:,} rows kept in {check.quarantine}"
 
 
 def _say(console: Console, colour: str, word: str, asset: str, words: str) -> None:

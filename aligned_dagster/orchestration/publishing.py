@@ -9,17 +9,22 @@ import dagster as dg
 import polars as pl
 
 from aligned_dagster.errors import AlignedError, AuditError, SourceError
-from aligned_dagster.orchestration.checks import check_results, partition_evaluations
-from aligned_dagster.orchestration.metadata import audit_table, run_metadata
-from aligned_dagster.orchestration.partition_runs import Part, broken_by_partition, record_by_partition
+from aligned_dagster.orchestration.checks import check_results, checks_of
+from aligned_dagster.orchestration.metadata import audit_table, partition_metadata, run_metadata
+from aligned_dagster.orchestration.partition_runs import (
+    Part,
+    PartitionFindings,
+    found_by_partition,
+    record_by_partition,
+)
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.translator import ContractTranslator
+from aligned_dagster.quality.audit import broken_rules_column, statistics
 from aligned_dagster.quality.report import SAMPLE_ROWS
 from aligned_dagster.sources.source import Writable
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
-    from aligned_dagster.contracts.publish import Publication
     from aligned_dagster.quality.report import AuditReport
 
 
@@ -68,34 +73,36 @@ def publish_and_report(
     except AlignedError as error:
         problem = error
     quarantine = publication.quarantine if publication is not None else getattr(problem, "quarantine", None)
-    counts = _rows_by_partition(view, part, publication)
+    partitions: list[PartitionFindings] = []
     for report in audited:
         if part is not None:
-            broken = broken_by_partition(view, part, report, publication, context.run.run_id, references)
-            for evaluation in partition_evaluations(
-                view, key, report, translator, rows=counts, broken=broken
-            ):
-                context.log_event(evaluation)
-        yield from check_results(view, key, report, translator, quarantine)
+            partitions = found_by_partition(view, part, report, publication, context.run.run_id, references)
+        yield from check_results(view, key, report, translator, quarantine, partitions)
     if publication is None:
         assert problem is not None
         raise failure(problem, key) from problem
-    preview = _preview(view, registry, frames, translator.settings.preview_rows, part)
-    aside = _kept_aside(view, publication.quarantine, context.run.run_id)
+    upstream = {name: frames.get(name, registry.rows(registry.views[name])) for name in view.depends_on()}
+    published = view.read(upstream) if view.is_virtual else view.read()
+    total = None
+    if part is not None:
+        total = int(published.select(pl.len()).collect(engine="streaming").item())
+        published = published.filter(part.slice.predicate(view.schema))
+    report, rows = publication.report, translator.settings.preview_rows
+    all_published = publication.quarantine is None
     metadata = run_metadata(
         view,
         publication,
         registry,
         translator,
-        preview=preview,
-        aside=aside,
+        preview=published.head(rows).collect() if rows else None,
+        aside=_kept_aside(view, publication.quarantine, context.run.run_id),
+        figures=report.statistics if all_published else statistics(published, view.stored_request.schema),
         lineage=frame is None,
-        partitions=len(counts),
+        partitions=len(partitions),
+        total=total,
     )
     if part is not None:
-        record_by_partition(
-            context, key, {name: {"dagster/partition_row_count": rows} for name, rows in counts.items()}
-        )
+        record_by_partition(context, key, partition_metadata(partitions, report))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=data_version)
 
 
@@ -113,43 +120,17 @@ def failure(error: AlignedError, key: dg.AssetKey) -> dg.Failure:
     return dg.Failure(description=str(error), metadata=metadata, allow_retries=isinstance(error, SourceError))
 
 
-def _rows_by_partition(
-    view: FeatureView[Any], part: Part | None, publication: Publication | None
-) -> dict[str, int | None]:
-    """Partition to its number of rows, which nobody knows where nothing was published."""
-    if part is None:
-        return {}
-    if publication is None:
-        return dict.fromkeys(part.keys)
-    if len(part.keys) == 1:
-        return {part.keys[0]: publication.rows}
-    return dict(part.rows_of(view.read(), view.schema))
-
-
-def _preview(
-    view: FeatureView[Any],
-    registry: ContractRegistry,
-    frames: Mapping[str, pl.LazyFrame],
-    rows: int,
-    part: Part | None,
-) -> pl.DataFrame | None:
-    """The first rows of what a consumer now reads."""
-    if rows == 0:
-        return None
-    upstream = {name: frames.get(name, registry.rows(registry.views[name])) for name in view.depends_on()}
-    frame = view.read(upstream) if view.is_virtual else view.read()
-    if part is not None:
-        frame = frame.filter(part.slice.predicate(view.schema))
-    return frame.head(rows).collect()
-
-
 def _kept_aside(view: FeatureView[Any], quarantine: str | None, run_id: str) -> pl.DataFrame | None:
-    """Some of the rows that this run kept aside, the broken rules first."""
+    """Some of the rows that this run kept aside: the broken rules, the key, what the rules are about, the rest."""
     target: object = view.materialized_source
     if quarantine is None or not isinstance(target, Writable):
         return None
     rows = target.read_quarantine(run_id)
     if rows is None:
         return None
-    rules = pl.col("broken_rules").list.join(", ")
-    return rows.select(rules, pl.exclude("broken_rules")).head(SAMPLE_ROWS).collect()
+    rules = broken_rules_column(view.schema.names)
+    sample = rows.head(SAMPLE_ROWS).collect()
+    broken = set(sample[rules].explode().to_list())
+    concerned = [c for check in checks_of(view) if check.name in broken for c in check.columns]
+    first = dict.fromkeys(name for name in (*view.schema.key, *concerned) if name in sample.columns)
+    return sample.select(pl.col(rules).list.join(", "), *first, pl.exclude(rules, *first))

@@ -27,6 +27,7 @@ class AssetSummary:
         failed: checks that failed, those that only warn included.
         seconds: how long its step took.
         partitions: how many were written; 0 where it has none.
+        aside: where rows were kept aside, with their number.
     """
 
     key: str
@@ -37,6 +38,7 @@ class AssetSummary:
     failed: int = 0
     seconds: float | None = None
     partitions: int = 0
+    aside: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class FailedCheck:
         words: what was found, in one sentence.
         blocks: whether nothing was published because of it.
         quarantine: where the bad rows were kept, if they were.
+        rows: how many were checked, where that is known.
     """
 
     asset: str
@@ -56,6 +59,7 @@ class FailedCheck:
     words: str
     blocks: bool
     quarantine: str | None
+    rows: int | None = None
 
 
 @dataclass
@@ -129,30 +133,31 @@ class RunSummary:
         asset = self.assets.get(found.asset_key.to_user_string())
         if asset is None or (observed and asset.key not in self._steps.get(event.step_key or "", ())):
             return
-        rows, size, part = (
-            found.metadata.get(f"dagster/{name}")
-            for name in ("row_count", "size_bytes", "partition_row_count")
-        )
-        asset.rows = rows.value if rows is not None else asset.rows
+        told = {name: value.value for name, value in found.metadata.items()}
+        rows, part = told.get("dagster/row_count"), told.get("dagster/partition_row_count")
+        size = told.get("dagster/size_bytes", told.get("table_size_bytes"))
         if part is not None:
-            asset.rows = (asset.rows or 0) + part.value
+            asset.rows = (asset.rows or 0) + part
             asset.partitions += 1
-        asset.bytes = size.value if size is not None else asset.bytes
+        elif rows is not None:
+            asset.rows = rows
+        asset.bytes = size if size is not None else asset.bytes
+        for prefix in ("", "run_"):
+            if f"{prefix}quarantine" in told:
+                asset.aside[str(told[f"{prefix}quarantine"])] = told[f"{prefix}quarantined_rows"]
         checked = asset.passed + asset.failed > 0
         written = "published" if size is not None else "audited" if checked else "done"
         asset.state = "observed" if observed else written
 
     def _record_check(self, event: DagsterEvent) -> None:
         found = event.asset_check_evaluation_data
-        if found.partition is not None:
-            return  # the outcome over all partitions is told as well
         key = found.asset_key.to_user_string()
         asset = self.assets.setdefault(key, AssetSummary(key))
         if found.passed:
             asset.passed += 1
             return
         asset.failed += 1
-        quarantine = found.metadata.get("quarantine")
+        quarantine, rows = found.metadata.get("quarantine"), found.metadata.get("checked_rows")
         self.checks.append(
             FailedCheck(
                 asset=key,
@@ -160,6 +165,7 @@ class RunSummary:
                 words=found.description or found.check_name,
                 blocks=found.severity.value == "ERROR",
                 quarantine=str(quarantine.value) if quarantine is not None else None,
+                rows=int(str(rows.value)) if rows is not None else None,
             )
         )
 

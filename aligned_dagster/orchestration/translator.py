@@ -38,8 +38,8 @@ class TranslatorSettings:
             over time.
         definition_lineage: whether column lineage is part of the definitions too. Schemas and lineage cost
             some 15 s at 5,000 contracts of 20 columns; runs record them in any case.
-        max_partition_checks: the most outcomes of checks that a run over several partitions records one by one,
-            some 10 ms each; beyond it the failed ones are, and the outcome over all of them.
+        max_broken_partitions: the most partitions that a broken check names, those with the most broken rows
+            first.
     """
 
     key_prefix: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class TranslatorSettings:
     preview_rows: int = 5
     max_statistics: int = 48
     definition_lineage: bool = True
-    max_partition_checks: int = 1_000
+    max_broken_partitions: int = 100
 
 
 class ContractTranslator:

@@ -95,6 +95,27 @@ def audit(
     )
 
 
+def statistics(frame: pl.LazyFrame, schema: Schema) -> tuple[ColumnStatistics, ...]:
+    """The figures of every column as an audit takes them, in one streaming pass and without any check.
+
+    Args:
+        frame: the rows.
+        schema: the contract's columns; those that the frame lacks are left out.
+
+    >>> from aligned_dagster.features.dtypes import DataType
+    >>> from aligned_dagster.features.schema import Column
+    >>> schema = Schema((Column("age", DataType("int64")),))
+    >>> [(one.name, one.nulls, one.max) for one in statistics(pl.LazyFrame({"age": [1, None, 7]}), schema)]
+    [('age', 1, 7.0)]
+    """
+    found = frame.collect_schema()
+    measured = _measured(found, schema)
+    if not measured:
+        return ()
+    row = frame.select(**measured).collect(engine="streaming").row(0, named=True)
+    return tuple(_statistics(name, row) for name in schema.names if name in found)
+
+
 @dataclass(frozen=True)
 class Split:
     """All rows of a frame, each in one of two lazy frames, in the order they had.

@@ -127,11 +127,17 @@ class Ran:
         named = {str(one.partition): {n: v.value for n, v in one.metadata.items()} for one in found}
         return dict(sorted(named.items()))
 
-    def evaluations(self, key: str, check: str) -> dict[str | None, Any]:
-        """Outcome of a check by partition; None stands for the one over all of them."""
+    def broken_partitions(self, key: str, check: str) -> dict[str, str]:
+        """What the only outcome of a check says of each partition that breaks it, the most broken first."""
         found = self.result.get_asset_check_evaluations()
         mine = [e for e in found if e.asset_key.to_user_string() == key and e.check_name == check]
-        return {evaluation.partition: evaluation for evaluation in mine}
+        [outcome] = mine
+        assert outcome.partition is None
+        if "partitions" not in outcome.metadata:
+            return {}
+        told = [dict(record.data) for record in outcome.metadata["partitions"].records]
+        assert outcome.metadata["broken_partitions"].value >= len(told)
+        return {str(record["partition"]): str(record["found"]) for record in told}
 
     def failure(self, step: str) -> Any:
         return self.result.failure_data_for_node(step)

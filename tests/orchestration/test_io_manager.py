@@ -103,6 +103,7 @@ def test_the_io_manager_says_what_it_does_on_its_page(airline):
     resources = build_definitions(airline.store()).get_repository_def().get_top_level_resources()
 
     assert "3 contracts" in resources["contract_io_manager"].description
+    assert resources["contract_io_manager"].resource_fn.__name__ == "rows_of_contracts"
 
 
 def _words(failure) -> str:

@@ -7,6 +7,8 @@ import pytest
 
 from aligned_dagster import ContractStore, FileSource, Float, Int32, String, feature_view
 from aligned_dagster.orchestration import ContractTranslator, TranslatorSettings, build_definitions
+from aligned_dagster.orchestration.metadata import statistics_metadata, statistics_table
+from aligned_dagster.quality.report import ColumnStatistics
 
 
 @pytest.fixture
@@ -80,11 +82,9 @@ def test_a_run_records_counts_sizes_figures_and_a_preview(airline, run):
     assert metadata["dagster/uri"].endswith("flights.parquet")
     assert (metadata["checks_passed"], metadata["checks_failed"]) == (len(airline_checks(airline)), 0)
     assert metadata["distance.mean"] == 300.0
-    assert (metadata["distance.min"], metadata["distance.max"], metadata["distance.nulls"]) == (
-        280.0,
-        320.0,
-        0,
-    )
+    assert metadata["distance.nulls"] == 0
+    plotted = [name for name in metadata if name.endswith((".mean", ".min", ".max", ".nulls"))]
+    assert plotted == ["delay_minutes.mean", "delay_minutes.nulls", "distance.mean", "distance.nulls"]
     assert metadata["delay_minutes.nulls"] == 1
     assert metadata["preview"].startswith("| id | departed |")
     assert "| passed | distance must be at least 1 | 0 |" in metadata["audit"]
@@ -98,11 +98,63 @@ def airline_checks(airline):
 
 
 def test_figures_are_bounded_and_a_preview_can_be_left_out(airline, run):
-    translator = ContractTranslator(TranslatorSettings(max_statistics=4, preview_rows=0))
+    translator = ContractTranslator(TranslatorSettings(max_statistics=3, preview_rows=0))
     metadata = run(build_definitions(airline.store(), translator)).metadata("flight")
 
-    assert len([name for name in metadata if name.endswith((".mean", ".min", ".max", ".nulls"))]) == 4
+    assert len([name for name in metadata if name.endswith((".mean", ".min", ".max", ".nulls"))]) == 2
     assert "preview" not in metadata
+
+
+def test_figures_are_rounded():
+    table = statistics_table([ColumnStatistics("a", 0, mean=1 / 3, std=0.00012345678, min=-7, max=336_776)])
+
+    assert "| a | 0 | 0.33333 | 0.00012346 | -7 | 336776 |" in table
+    assert statistics_metadata([ColumnStatistics("a", 1, mean=20 / 3)], 48) == {
+        "a.mean": 6.66667,
+        "a.nulls": 1,
+    }
+
+
+def test_a_column_that_comes_unchanged_is_described_as_where_it_comes_from(airline):
+    @feature_view(source=FileSource.csv_at(str(airline.root / "airports.csv")))
+    class Town:
+        code = String().as_entity().description("Three letters").min_length(3)
+        height = Int32().description("Metres above the sea")
+        name = String()
+
+    @feature_view(source=Town)
+    class Peak:
+        code = String().as_entity().reference_to(Town().code)
+        height = Int32()
+        feet = height * 3.28
+        name = String()
+
+    @feature_view(source=Peak)
+    class Summit:
+        code = String().as_entity().description("Its own words")
+        height = Int32()
+        feet = Float()
+
+    graph = build_definitions(ContractStore([Town, Peak, Summit])).resolve_asset_graph()
+
+    def columns(key):
+        schema = graph.get(dg.AssetKey(key)).metadata["dagster/column_schema"]
+        return {column.name: column for column in schema.columns}
+
+    peak, summit = columns("peak"), columns("summit")
+    assert {name: column.description for name, column in peak.items()} == {
+        "code": "Three letters",
+        "height": "Metres above the sea",
+        "feet": "= height * 3.28",
+        "name": None,
+    }
+    assert {name: column.description for name, column in summit.items()} == {
+        "code": "Its own words",
+        "height": "Metres above the sea",
+        "feet": None,
+    }
+    assert columns("town")["code"].constraints.other == ["entity", "at least 3 long"]
+    assert peak["code"].constraints.other == ["entity", "in town.code"]
 
 
 def test_owners_tags_kinds_description_freshness(airline):

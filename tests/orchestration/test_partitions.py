@@ -188,8 +188,11 @@ def test_a_run_of_one_partition_replaces_its_rows_and_leaves_the_others(project,
     assert ran.success
     assert project.stored(view) == [2, 3, 4, 11]
     assert ran.partitions("flight")["OSL"]["dagster/partition_row_count"] == 2
-    assert "id.mean" in ran.partitions("flight")["OSL"]
-    assert set(ran.evaluations("flight", "schema")) == {None, "OSL"}
+    told = ran.partitions("flight")["OSL"]
+    assert told["dagster/row_count"] == 4
+    assert told["delay.mean"] == 5
+    assert "preview" in told
+    assert ran.checks("flight")["schema"].passed
 
 
 def test_a_backfill_of_windows_is_one_request_and_one_publish(project, run):
@@ -206,7 +209,14 @@ def test_a_backfill_of_windows_is_one_request_and_one_publish(project, run):
         "2024-01-02": 2,
         "2024-01-03": 1,
     }
-    assert all("dagster/column_schema" in one and "id.mean" not in one for one in found.values())
+    assert all("dagster/column_schema" in one and "delay.mean" not in one for one in found.values())
+    run_wide = {"preview", "audit", "statistics", "dagster/size_bytes"}
+    assert all(not run_wide & one.keys() for one in found.values())
+    assert all(
+        (one["run_partitions"], one["run_row_count"], one["dagster/row_count"]) == (3, 4, 4)
+        and {"run_preview", "run_audit", "run_statistics", "table_size_bytes"} <= one.keys()
+        for one in found.values()
+    )
     assert {str(e.step_materialization_data.materialization.partition) for e in _events(ran)} == set(found)
 
 
@@ -298,18 +308,34 @@ def test_every_partition_of_a_run_has_its_own_outcome_of_each_check(project, run
     ran = run(project.defs(view), "flight", span=("OSL", "CPH"))
 
     assert ran.success
-    told = ran.evaluations("flight", "delay__upper_bound")
-    assert {key: (e.passed, e.metadata["broken_rows"].value) for key, e in told.items()} == {
-        None: (False, 1),
-        "OSL": (False, 1),
-        "BGO": (True, 0),
-        "CPH": (True, 0),
-    }
-    warned = ran.evaluations("flight", "delay__lower_bound")
-    assert {key for key, e in warned.items() if not e.passed} == {None, "BGO"}
-    assert all(e.passed for e in ran.evaluations("flight", "schema").values())
-    assert set(ran.evaluations("flight", "schema")) == {None, "OSL", "BGO", "CPH"}
-    assert ran.partitions("flight")["OSL"]["dagster/partition_row_count"] == 1
+    over = ran.checks("flight")["delay__upper_bound"]
+    assert (over.passed, over.metadata["broken_rows"].value) == (False, 1)
+    assert (over.metadata["broken_partitions"].value, over.metadata["checked_partitions"].value) == (1, 3)
+    assert ran.broken_partitions("flight", "delay__upper_bound") == {"OSL": "OSL: 1 of 2 rows break it"}
+    assert ran.broken_partitions("flight", "delay__lower_bound") == {"BGO": "BGO: 1 of 1 rows break it"}
+    assert ran.broken_partitions("flight", "schema") == {}
+    assert ran.checks("flight")["schema"].passed
+    found = ran.partitions("flight")
+    assert {key: one["checks_failed"] for key, one in found.items()} == {"BGO": 1, "CPH": 0, "OSL": 1}
+    assert found["OSL"]["dagster/partition_row_count"] == found["OSL"]["quarantined_rows"] == 1
+    assert "OSL: 1 of 2 rows break it" in found["OSL"]["failed_checks"]
+    assert "quarantined_rows" not in found["BGO"]
+    assert found["BGO"]["run_quarantined_rows"] == 1
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_the_latest_outcome_of_a_check_is_the_one_over_all_partitions(project, run, instance, blocks):
+    delays = lambda delay: delay.lower_bound(3, on_violation="block" if blocks else "warn")  # noqa: E731
+    view = project.view(keys=["origin"], accepted=["OSL", "BGO", "CPH"], delays=delays)
+    ran = run(project.defs(view), "flight", span=("OSL", "CPH"))
+
+    assert ran.success is not blocks
+    key = dg.AssetCheckKey(dg.AssetKey("flight"), "delay__lower_bound")
+    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert record.status.value == "FAILED"
+    assert record.partition is None
+    told = record.event.dagster_event.asset_check_evaluation_data
+    assert told.description == "delay must be at least 3: 1 of 4 rows break it."
 
 
 def test_a_range_of_one_partition_is_a_run_of_it(project, run):
@@ -319,7 +345,7 @@ def test_a_range_of_one_partition_is_a_run_of_it(project, run):
     assert {key: one["dagster/partition_row_count"] for key, one in ran.partitions("flight").items()} == {
         "BGO": 1
     }
-    assert set(ran.evaluations("flight", "schema")) == {None, "BGO"}
+    assert "delay.mean" in ran.partitions("flight")["BGO"]
 
 
 def test_a_broken_partition_blocks_the_run_and_is_named(project, run):
@@ -331,24 +357,24 @@ def test_a_broken_partition_blocks_the_run_and_is_named(project, run):
 
     assert not ran.success
     assert ran.partitions("flight") == {}
-    told = ran.evaluations("flight", "delay__upper_bound")
-    assert {key: e.passed for key, e in told.items()} == {None: False, "OSL": False, "BGO": True, "CPH": True}
-    assert told["OSL"].blocking
+    assert ran.checks("flight")["delay__upper_bound"].blocking
+    assert ran.broken_partitions("flight", "delay__upper_bound") == {"OSL": "OSL: 1 row breaks it"}
     assert run(defs, "flight", span=("BGO", "CPH")).success
     assert project.stored(view) == [2, 4]
 
 
-def test_many_outcomes_are_told_only_where_they_failed(project, run):
+def test_of_many_broken_partitions_those_with_most_broken_rows_are_named(project, run):
     view = project.view(
         keys=["origin"],
         accepted=["OSL", "BGO", "CPH"],
-        delays=lambda delay: delay.upper_bound(4, on_violation="warn"),
+        delays=lambda delay: delay.upper_bound(0, on_violation="warn"),
     )
-    few = ContractTranslator(TranslatorSettings(max_partition_checks=2))
+    project.write(FLIGHTS.replace(",\n", ",7\n"))
+    few = ContractTranslator(TranslatorSettings(max_broken_partitions=1))
     ran = run(project.defs(view, translator=few), "flight", span=("OSL", "CPH"))
 
-    assert set(ran.evaluations("flight", "delay__upper_bound")) == {None, "OSL"}
-    assert set(ran.evaluations("flight", "schema")) == {None}
+    assert ran.broken_partitions("flight", "delay__upper_bound") == {"OSL": "OSL: 2 of 2 rows break it"}
+    assert ran.checks("flight")["delay__upper_bound"].metadata["broken_partitions"].value == 3
 
 
 def test_a_run_that_names_no_partition_says_what_to_do(project, run):

@@ -99,7 +99,7 @@ def test_resources_and_config_work_as_in_any_asset(tower, run):
     ran = run(dg.Definitions([towers], resources={"meter": Meter(offset=40)}))
 
     assert ran.success
-    assert ran.metadata("tower")["height.max"] == 42
+    assert ran.metadata("tower")["height.mean"] == 42
 
 
 def test_it_takes_the_place_of_the_contract_s_own_asset(airline, run):

@@ -84,7 +84,11 @@ def test_quarantined_rows_are_kept_aside_and_the_others_published(airline, run):
     metadata = ran.metadata("flight")
     assert metadata["dagster/row_count"] == 3
     assert metadata["quarantined_rows"] == 1
-    assert "-7" in metadata["quarantine_preview"]
+    header, _, row = metadata["quarantine_preview"].splitlines()
+    assert header.startswith("| broken_rules | id | departed | distance |")
+    assert row.startswith("| distance__lower_bound | 4 | 2024-01-03 08:00:00+00:00 | -7 |")
+    assert metadata["distance.mean"] == 300  # of what is published
+    assert "| distance | 0 | 300 | 20 | 280 | 320 |" in metadata["statistics"]
 
 
 def test_a_warning_is_told_and_published(airline, run):

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from aligned_dagster.orchestration.progress import RunProgress, print_summary
+from aligned_dagster.orchestration.summary import AssetSummary, FailedCheck, RunSummary
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=200)
+
+
+def of(check, *, blocks=False, quarantine="q/1.parquet"):
+    return FailedCheck("town", check, f"{check}: 2 of 8 rows break it.", blocks, quarantine, 8)
+
+
+def test_where_rows_were_kept_aside_is_told_once(console):
+    town = AssetSummary("town", "published", rows=4, aside={"q/1.parquet": 4})
+    print_summary(console, RunSummary(assets={"town": town}, checks=[of("a"), of("b")]))
+
+    told = [
+        line.strip() for line in console.file.getvalue().splitlines() if line.startswith(("warn", "aside"))
+    ]
+    assert told == [
+        "warning  town: a: 2 of 8 rows break it.",
+        "warning  town: b: 2 of 8 rows break it.",
+        "aside    town: 4 of 8 rows kept in q/1.parquet",
+    ]
+
+
+def test_where_bad_rows_are_is_told_with_the_first_rule_that_blocks(console):
+    town = AssetSummary("town", "failed")
+    checks = [of("a"), of("b", blocks=True), of("c", blocks=True)]
+    print_summary(console, RunSummary(assets={"town": town}, checks=checks))
+
+    told = [line.strip() for line in console.file.getvalue().splitlines() if "town: " in line]
+    assert told == [
+        "warning  town: a: 2 of 8 rows break it.",
+        "blocked  town: b: 2 of 8 rows break it. Bad rows: q/1.parquet",
+        "blocked  town: c: 2 of 8 rows break it.",
+    ]
+
+
+@pytest.mark.parametrize(("steps", "words"), [(1, "1 step"), (2, "2 steps")])
+def test_one_step_is_no_steps(console, steps, words):
+    run = RunSummary()
+    for number in range(steps):
+        run.expect(f"step_{number}", [f"town_{number}"])
+    RunProgress(console).begin(run)
+
+    assert console.file.getvalue() == f"Materialising {words}\n"
