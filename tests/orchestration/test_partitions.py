@@ -325,7 +325,7 @@ def test_every_partition_of_a_run_has_its_own_outcome_of_each_check(project, run
 
 @pytest.mark.parametrize("blocks", [False, True])
 def test_the_latest_outcome_of_a_check_is_the_one_over_all_partitions(project, run, instance, blocks):
-    delays = lambda delay: delay.lower_bound(3, on_violation="block" if blocks else "warn")  # noqa: E731
+    delays = lambda delay: delay.lower_bound(3, on_violation="block" if blocks else "warn")  # noqa: E731  # shorter than a def
     view = project.view(keys=["origin"], accepted=["OSL", "BGO", "CPH"], delays=delays)
     ran = run(project.defs(view), "flight", span=("OSL", "CPH"))
 
