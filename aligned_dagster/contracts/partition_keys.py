@@ -12,9 +12,7 @@ import polars as pl
 from aligned_dagster.errors import RequestError
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.literals import Value
-
-NULL = "__HIVE_DEFAULT_PARTITION__"
-"""What stands for null in the key of a partition."""
+from aligned_dagster.sources.partition_path import NULL
 
 _EMPTY = "%-"
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
-from aligned_dagster.contracts.partition_keys import NULL, canonical, decode, encode
+from aligned_dagster.contracts.partition_keys import canonical, decode, encode
 from aligned_dagster.errors import ContractError, RequestError
 from aligned_dagster.features.constraints import AcceptedValues
 from aligned_dagster.features.expression import inputs
 from aligned_dagster.features.literals import Value
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.partition import PartitionSlice, Window, union
+from aligned_dagster.sources.partition_path import NULL
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView

@@ -95,15 +95,16 @@ def publish(
         around = reference_frames(view, known, frames)
         report = _audit(view, staged.part, request, around)
         quarantine = None
-        if _has_rows_to_keep_aside(report):
-            quarantine = target.quarantine(_split(view, staged.part, report, around).bad, request, run)
+        rows_apart = _split(view, staged.part, report, around) if _has_rows_to_keep_aside(report) else None
+        if rows_apart is not None:
+            quarantine = target.quarantine(rows_apart.bad, request, run)
         if on_audit is not None:
             on_audit(report)
         _raise_if_blocked(view, report, quarantine)
-        if not report.quarantined:
+        if rows_apart is None:
             published = staged.publish()
             return _published(report, published, quarantine, report.rows)
-        good = _split(view, staged.part, report, around).good
+        good = rows_apart.good
         with explained(view.name, view.storage.uri):
             kept = int(good.select(pl.len()).collect(engine="streaming").item())
         if kept == 0 and where is None:

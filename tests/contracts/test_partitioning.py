@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aligned_dagster import FileSource, Float, InMemorySource, Int32, feature_view
-from aligned_dagster.contracts.partition_keys import NULL, canonical, decode, encode
+from aligned_dagster.contracts.partition_keys import canonical, decode, encode
 from aligned_dagster.contracts.partitioning import (
     Every,
     KeyDimension,
@@ -31,6 +31,7 @@ from aligned_dagster.errors import RequestError
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.partition import PartitionSlice, Window, number_of_window, union
+from aligned_dagster.sources.partition_path import NULL
 
 HOSTILE = [
     "../../evil", "a/b", ".", "..", "...", "....", "a...b", "", " ", "  x ", "a=b", "country=no", "long" * 300, "æøå😀",

@@ -1,16 +1,9 @@
 from __future__ import annotations
 
-import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +11,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-STARTS_WITHIN = 240.0
-"""Seconds for one command, or until the UI is up, on a busy machine."""
-ENDS_WITHIN = 30.0
+from .serving import STARTS_WITHIN, environ, serving
 
 CREDITS = """credit_id,country,amount
 1,norway,1200.5
@@ -120,30 +110,10 @@ def served(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     contracts.write_text(CONTRACTS + ENGINE, "utf-8")
     _command(project, "lock")
 
-    port, log = _free_port(), project / "run.log"
-    with log.open("wb") as output:
-        command = subprocess.Popen(
-            [sys.executable, "-m", "aligned_dagster.cli", "run", "--port", str(port), "--select", "planes"],
-            cwd=project,
-            env=_environ(project),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(url, command, log)
+    with serving(project, "--select", "planes") as url:
         [first] = older
         [second] = _versions(project) - older
         yield Served(url, project, (first, second))
-    finally:
-        command.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            command.wait(ENDS_WITHIN)
-        if command.poll() is None:
-            command.kill()
-            command.wait()
 
 
 def test_partitions_are_materialised_missing_and_failed(page: Page, shot: Callable[..., None]) -> None:
@@ -267,7 +237,7 @@ def _python(project: Path, *arguments: str) -> str:
     ended = subprocess.run(
         [sys.executable, *arguments],
         cwd=project,
-        env=_environ(project),
+        env=environ(project),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -275,37 +245,3 @@ def _python(project: Path, *arguments: str) -> str:
     )
     assert ended.returncode == 0, f"{arguments} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
     return ended.stdout
-
-
-def _environ(project: Path) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-    return {
-        **os.environ,
-        "ALIGNED_PROJECT": str(project),
-        "DAGSTER_HOME": str(project / "dagster_home"),
-        "PYTHONPATH": path,
-    }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
-def _wait_until_up(url: str, command: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN
-    while time.monotonic() < deadline and command.poll() is None:
-        if "The Dagster UI is at" in log.read_text("utf-8", "replace") and _answers(f"{url}/server_info"):
-            return
-        time.sleep(0.2)
-    pytest.fail(f"No UI at {url}, code {command.poll()}:\n{log.read_text('utf-8', 'replace')}", pytrace=False)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
