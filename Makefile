@@ -24,7 +24,7 @@ run: .venv/run.stamp ## Materialise the demo and serve the web UI, on PORT=3000
 materialize: .venv/run.stamp ## Materialise the demo, print the summary and end
 	@$(FOREGROUND) $(BIN)/aligned-dagster materialize
 
-test: .venv/dev.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name"
+test: .venv/dev.stamp .venv/azurite.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name"
 	@tools/chromium.sh
 	$(BIN)/pytest $(PYTEST_ARGS)
 
@@ -49,3 +49,6 @@ clean: ## Remove .venv and caches; data/ and dagster_home/ stay
 
 .venv/%.stamp: requirements/%.txt requirements/build.txt pyproject.toml tools/install.sh
 	@tools/install.sh $*
+
+.venv/azurite.stamp: tools/azurite.sh tools/azurite/package.json tools/azurite/package-lock.json | .venv/dev.stamp
+	@tools/azurite.sh

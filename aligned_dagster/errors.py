@@ -70,8 +70,20 @@ class CastError(SourceError):
     """A stored value does not fit the contract's dtype."""
 
 
+class AccessDeniedError(SourceError):
+    """The system that holds the rows refused the credentials, or what they may do."""
+
+
+class UnavailableSourceError(SourceError):
+    """The system that holds the rows does not answer, or answers that it cannot now."""
+
+
 class PublishError(SourceError):
     """Staged rows could not be published; the old rows are still there."""
+
+
+class ConflictError(PublishError):
+    """Another writer published in between; nothing was written, and the same write can be tried again."""
 
 
 class ConfigurationError(SourceError):

@@ -34,6 +34,8 @@ def same_shape(stored: Any, target: Any) -> bool:
         return bool(target == pl.String)
     if stored.is_integer():
         return bool(target.is_numeric())
+    if isinstance(stored, pl.Decimal):
+        return stored.scale == 0 and bool(target.is_integer())
     if isinstance(stored, pl.Datetime) and isinstance(target, pl.Datetime):
         return stored.time_zone == target.time_zone
     return bool(stored.is_float() and target.is_float())

@@ -6,7 +6,6 @@ import datetime as dt
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -15,6 +14,7 @@ from pydantic_core import PydanticSerializationError
 
 from aligned_dagster.errors import AlignedError, ConfigurationError, RequestError, did_you_mean
 from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.fingerprint import Fingerprint
 from aligned_dagster.sources.writing import Published, Staged, Writable, WriteMode
 
 __all__ = [
@@ -36,25 +36,10 @@ _BUILT_IN = {
     "custom": "aligned_dagster.sources.custom",
     "random": "aligned_dagster.sources.random_source",
     "schema_versioned": "aligned_dagster.sources.schema_versioned",
+    "postgres_table": "aligned_dagster.sources.postgresql",
+    "postgres_query": "aligned_dagster.sources.postgresql",
 }
 _TYPES: dict[str, type[DataSource]] = {}
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """What can be known of a source's state without reading its rows.
-
-    Args:
-        data_version: a text that changes when the data does.
-        modified: when it last changed, in UTC.
-        bytes: the size of what is stored.
-        rows: the number of rows, where it is cheap to know.
-    """
-
-    data_version: str
-    modified: dt.datetime | None = None
-    bytes: int | None = None
-    rows: int | None = None
 
 
 class DataSource(BaseModel, ABC):

@@ -1,0 +1,3 @@
+"""Tables and queries of SQL databases."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What make and the tests use, and no user of the package."""
