@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--custom-compile-command "make lock" --group build $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run materialize test check format lock clean
+.PHONY: help run materialize test check format lock bench clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ lock: .venv/build.stamp ## Write requirements/*.txt from pyproject.toml; UPGRADE
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/build.txt
+
+bench: .venv/dev.stamp ## Measure PostgreSQL beside bare ADBC; writes benchmarks/results/*.md
+	@$(BIN)/python -m benchmarks.postgres
 
 clean: ## Remove .venv and caches; data/ and dagster_home/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

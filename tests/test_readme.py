@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from aligned_dagster.sources.sql.connection import close_idle_connections
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(language, note or "", code) for language, note, code in BLOCK.findall(README.read_text())]
@@ -58,9 +60,18 @@ def test_the_first_contract_finds_the_bad_sale(summary: str, project: Path) -> N
 
 
 @pytest.mark.parametrize("number", [n for n, (language, _, _) in enumerate(BLOCKS) if language == "python"])
-def test_a_block_of_python_runs(number: int, project: Path, summary: str) -> None:
+def test_a_block_of_python_runs(
+    number: int,
+    project: Path,
+    summary: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _, note, code = BLOCKS[number]
     assert summary
+    if "PSQL_DB_URL" in code:
+        monkeypatch.setenv("PSQL_DB_URL", request.getfixturevalue("postgres_database"))
+        request.addfinalizer(close_idle_connections)
     made: dict[str, Any] = {"__name__": "readme"}
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     # The lines of the README, so that a failure points there.
