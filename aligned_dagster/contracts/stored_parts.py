@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from aligned_dagster.errors import SourceError
 from aligned_dagster.sources.file_source import FileDataSource
-from aligned_dagster.sources.location import fingerprint_files
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
 from aligned_dagster.sources.schema_versioned import SchemaVersionedSource
 
@@ -49,9 +46,9 @@ def stored_parts(view: FeatureView[Any], rewrites: bool) -> tuple[StoredPart, ..
         return ()
     if isinstance(storage, PartitionedParquetSource):
         return _partitions(storage, words)
-    if isinstance(storage, FileDataSource) and storage.location.resolved().is_file():
-        path = storage.location.resolved()
-        return (StoredPart(path.name, fingerprint_files([path], path.parent).modified, words),)
+    if isinstance(storage, FileDataSource) and storage.location.what_is_there() == "file":
+        file = storage.location.existing_file()
+        return (StoredPart(file.path.name, file.modified, words),)
     return ()
 
 
@@ -77,17 +74,14 @@ def _versions(view: FeatureView[Any], storage: SchemaVersionedSource, words: str
 
 
 def _partitions(storage: PartitionedParquetSource, words: str) -> tuple[StoredPart, ...]:
-    root = storage.location.resolved()
-    if not root.is_dir():
-        return ()
-    by_directory: dict[Path, list[Path]] = {}
-    for file in storage.files(root):
-        by_directory.setdefault(file.parent, []).append(file)
+    root = storage.location.root
+    data = set(storage.files())
+    latest: dict[PurePath, dt.datetime] = {}
+    for file in storage.location.files():
+        if file.path in data:
+            directory = file.path.parent
+            latest[directory] = max(file.modified, latest.get(directory, file.modified))
     return tuple(
-        StoredPart(os.path.relpath(directory, root), _modified(files, root), words)
-        for directory, files in sorted(by_directory.items())
+        StoredPart(directory.relative_to(root).as_posix(), modified, words)
+        for directory, modified in sorted(latest.items())
     )
-
-
-def _modified(files: Iterable[Path], root: Path) -> dt.datetime | None:
-    return fingerprint_files(files, root).modified

@@ -16,7 +16,6 @@ from aligned_dagster.errors import AlignedError
 from aligned_dagster.orchestration.partition_mapping import shared_keys
 from aligned_dagster.orchestration.partitions import Partitions
 from aligned_dagster.orchestration.registry import ContractRegistry
-from aligned_dagster.sources.partition_path import partition_values
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
 from aligned_dagster.sources.schema_versioned import SchemaVersionedSource
 
@@ -226,16 +225,13 @@ def directories(view: FeatureView[Any], source: DataSource) -> Iterator[dict[str
     """
     if not isinstance(source, PartitionedParquetSource):
         return
-    root = source.location.resolved()
-    if not root.is_dir():
-        return
     names = {source.mapping_keys.get(stored, stored): stored for stored in source.stored_keys}
     done: set[object] = set()
-    for file in source.files(root):
+    for file in source.files():
         if file.parent in done:
             continue
         done.add(file.parent)
-        texts = dict(zip(source.stored_keys, partition_values(file, source.stored_keys), strict=True))
+        texts = dict(zip(source.stored_keys, source.reader.values(file), strict=True))
         yield {
             name: None if texts[stored] is None else _value(view, name, str(texts[stored]))
             for name, stored in names.items()

@@ -16,7 +16,9 @@ from aligned_dagster.sources import publishing
 from aligned_dagster.sources.conform import conform, stored_names, to_stored
 from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.formats import CsvFormat, ParquetFormat
-from aligned_dagster.sources.location import LocalLocation, fingerprint_files
+from aligned_dagster.sources.location import FileWriter, Readable, fingerprint_files
+from aligned_dagster.sources.locations import AnyLocation
+from aligned_dagster.sources.quarantine_files import read_quarantine, write_quarantine
 from aligned_dagster.sources.source import Fingerprint, WritableSource
 from aligned_dagster.sources.writing import (
     Published,
@@ -35,14 +37,14 @@ class FileDataSource(WritableSource):
     """One file. Make it with `FileSource.csv_at` or `FileSource.parquet_at`.
 
     Args:
-        location: the path.
+        location: of the file.
         format: CSV or Parquet, with its config.
         mapping_keys: stored name to name in the contract.
         date_formatter: how dates are stored as text or numbers.
     """
 
     type: Literal["file"] = "file"
-    location: LocalLocation
+    location: AnyLocation
     format: AnyFormat
     mapping_keys: dict[str, str] = Field(default_factory=dict)
     date_formatter: DateFormatter = DateFormatter.iso_8601()
@@ -56,7 +58,7 @@ class FileDataSource(WritableSource):
 
     @property
     def uri(self) -> str:
-        """The absolute path."""
+        """The absolute path or URI."""
         return self.location.uri
 
     @property
@@ -66,19 +68,20 @@ class FileDataSource(WritableSource):
 
     @property
     def label(self) -> str:
-        """The path as it was given."""
-        return self.location.path
+        """The place as it was given."""
+        return self.location.label
 
     def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         """See `DataSource.all_data`. Only the header or the footer is read before the frame is collected."""
-        return self._read(self.location.existing_file(request.name), request, limit)
+        file = self.location.existing_file(request.name)
+        return self._read(self.location.readable(file.path), request, limit)
 
     def fingerprint(self) -> Fingerprint:
         """See `DataSource.fingerprint`. Rows are known for Parquet, from its footer."""
-        path = self.location.existing_file()
+        file = self.location.existing_file()
         with explained(self.label, self.uri):
-            rows = self.format.rows(path)
-        return fingerprint_files([path], path.parent, rows)
+            rows = self.format.rows(self.location.readable(file.path))
+        return fingerprint_files([file], file.path.parent, rows)
 
     def stage(
         self,
@@ -88,42 +91,39 @@ class FileDataSource(WritableSource):
         *,
         where: pl.Expr | None = None,
     ) -> Staged:
-        """See `WritableSource.stage`. All but an overwrite hold a lock until they are published or discarded."""
+        """See `WritableSource.stage`. From here to the end of all but an overwrite no other writer goes unnoticed."""
         request = check_write(request, mode, self.uri, where)
-        target = self.location.resolved()
-        if target.is_dir():
+        if self.location.what_is_there() == "directory":
             raise PublishError(
-                f"{target} is a directory: {request.name!r} cannot be written to it as one file."
+                f"{self.uri} is a directory: {request.name!r} cannot be written to it as one file."
             )
-        lock = publishing.WriterLock(target)
-        staging: Path | None = None
+        writer: FileWriter | None = None
         try:
             with publishing.writing(request.name, self.uri):
-                staging = publishing.new_staging(target)
+                writer = self.location.file_writer()
                 if mode != "overwrite":
-                    lock.acquire()
+                    writer.begin()
                 rows = conform(frame, request, source_label=f"the frame written to {self.uri}")
-                merged = self._merged(rows, request, mode, where, target, staging)
-                self._sink(merged, request, staging / target.name)
+                staged = writer.staging / self.location.name
+                self._sink(self._merged(rows, request, mode, where, writer.staging), request, staged)
         except BaseException:
-            lock.release()
-            if staging is not None:
-                publishing.remove(staging)
+            if writer is not None:
+                writer.close()
             raise
-        return StagedFile(self, request, staging / target.name, target, where, lock)
+        return StagedFile(self, request, staged, where, writer)
 
     def quarantine(self, frame: pl.LazyFrame, request: RetrievalRequest, run_id: str) -> str:
         """Keep bad rows in `<path>.quarantine/<run_id>.parquet`, and return that path."""
-        return str(publishing.write_quarantine(frame, self.location.resolved(), request.name, run_id))
+        return write_quarantine(frame, self.location, request.name, run_id)
 
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all; None where there are none."""
-        return publishing.read_quarantine(self.location.resolved(), run_id)
+        return read_quarantine(self.location, run_id)
 
-    def _read(self, path: Path, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
+    def _read(self, file: Readable, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         names = tuple(stored_names(request, self.mapping_keys).values())
-        with explained(request.name, str(path)):
-            frame = self.format.scan(path, names)
+        with explained(request.name, str(file)):
+            frame = self.format.scan(file, names)
             stored = frame.collect_schema()
         if limit is not None:
             frame = frame.head(limit)
@@ -133,7 +133,7 @@ class FileDataSource(WritableSource):
         return conform(
             frame,
             request,
-            source_label=str(path),
+            source_label=str(file),
             mapping=self.mapping_keys,
             formatter=self.date_formatter,
             stored=stored,
@@ -145,18 +145,18 @@ class FileDataSource(WritableSource):
         request: RetrievalRequest,
         mode: WriteMode,
         where: pl.Expr | None,
-        target: Path,
         staging: Path,
     ) -> pl.LazyFrame:
         if mode == "overwrite":
             return rows
         old: pl.LazyFrame | None = None
-        if target.exists():
+        if self.location.what_is_there() is not None:
+            target = self.location.readable(self.location.root)
             old = self._read(target, request)
             self._refuse_loss(request, target)
         if mode == "insert":
             return rows if old is None else pl.concat([old, rows])
-        incoming = staging / f"{target.name}.incoming"
+        incoming = staging / ".incoming"
         rows.sink_parquet(incoming)
         rows = pl.scan_parquet(incoming, glob=False, hive_partitioning=False)
         if where is not None:
@@ -164,7 +164,7 @@ class FileDataSource(WritableSource):
             return rows if old is None else pl.concat([old.filter(outside(where)), rows])
         return upserted(rows.clear() if old is None else old, rows, request.schema.key)
 
-    def _refuse_loss(self, request: RetrievalRequest, target: Path) -> None:
+    def _refuse_loss(self, request: RetrievalRequest, target: Readable) -> None:
         known = tuple(stored_names(request, self.mapping_keys).values())
         extra = [name for name in self.format.scan(target, known).collect_schema() if name not in known]
         if extra:
@@ -184,7 +184,7 @@ class FileDataSource(WritableSource):
         )
         if isinstance(self.format, CsvFormat):
             stored = self.format.config.write_numbers(stored, self._with_decimals(request))
-        self.format.sink(stored, path, self.location.resolved().name)
+        self.format.sink(stored, path, self.location.name)
 
     def _with_decimals(self, request: RetrievalRequest) -> list[str]:
         """Stored names of the wanted columns of numbers."""
@@ -193,29 +193,27 @@ class FileDataSource(WritableSource):
 
 
 class StagedFile(Staged):
-    """A finished file beside the one that it will replace."""
+    """A finished file of this machine that will replace the one at a location."""
 
     def __init__(
         self,
         source: FileDataSource,
         request: RetrievalRequest,
         staged: Path,
-        target: Path,
         where: pl.Expr | None,
-        lock: publishing.WriterLock,
+        writer: FileWriter,
     ) -> None:
         self._source = source
         self._request = request
         self._staged = staged
-        self._target = target
         self._where = where
-        self._lock = lock
+        self._writer = writer
         self._done = False
 
     @property
     def frame(self) -> pl.LazyFrame:
         """See `Staged.frame`."""
-        return self._source._read(self._staged, self._request)
+        return self._source._read(Readable.local(self._staged), self._request)
 
     @property
     def part(self) -> pl.LazyFrame:
@@ -231,12 +229,13 @@ class StagedFile(Staged):
         self._restage(rows, self._where)
 
     def _restage(self, rows: pl.LazyFrame, where: pl.Expr | None = None) -> None:
-        narrowed = self._staged.with_name(f"{self._target.name}.kept")
+        narrowed = self._staged.with_name(f"{self._staged.name}.kept")
+        uri = self._source.uri
         try:
-            with publishing.writing(self._request.name, str(self._target)):
-                rows = conform(rows, self._request, source_label=f"the frame written to {self._target}")
+            with publishing.writing(self._request.name, uri):
+                rows = conform(rows, self._request, source_label=f"the frame written to {uri}")
                 if where is not None:
-                    refuse_outside(rows, where, self._request, str(self._target))
+                    refuse_outside(rows, where, self._request, uri)
                     rows = pl.concat([self.frame.filter(outside(where)), rows])
                 self._source._sink(rows, self._request, narrowed)
                 narrowed.replace(self._staged)
@@ -246,24 +245,23 @@ class StagedFile(Staged):
 
     def publish(self) -> Published:
         """See `Staged.publish`."""
+        uri = self._source.uri
         if self._done:
-            raise PublishError(f"{self._target}: these rows were published or discarded before.")
-        uri = str(self._target)
+            raise PublishError(f"{uri}: these rows were published or discarded before.")
         try:
             with publishing.writing(self._request.name, uri):
-                self._lock.acquire()
                 size = self._staged.stat().st_size
-                rows = self._source.format.rows(self._staged)
-                publishing.replace_file(self._staged, self._target)
+                rows = self._source.format.rows(Readable.local(self._staged))
+                self._writer.publish(self._staged)
         finally:
             self.discard()
         return Published(uri, size, rows, (uri,))
 
     def discard(self) -> None:
         """See `Staged.discard`."""
-        self._done = True
-        publishing.remove(self._staged.parent)
-        self._lock.release()
+        if not self._done:
+            self._done = True
+            self._writer.close()
 
 
 def check_mapping(mapping: Mapping[str, str]) -> dict[str, str]:

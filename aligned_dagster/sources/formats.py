@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from aligned_dagster.errors import CastError, ConfigurationError, UnreadableSourceError
-from aligned_dagster.sources.text_files import recode, scan_text, zip_member
+from aligned_dagster.sources.location import Readable
+from aligned_dagster.sources.text_files import is_zip, recode, scan_text, zip_member
 
 CsvCompression = Literal["infer", "gzip", "zstd", "zip", "uncompressed"]
 ParquetCompression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "uncompressed"]
@@ -131,11 +131,11 @@ class FileFormat(BaseModel, ABC):
         """Whether every value is stored as text."""
 
     @abstractmethod
-    def scan(self, path: Path, names: Sequence[str]) -> pl.LazyFrame:
+    def scan(self, file: Readable, names: Sequence[str]) -> pl.LazyFrame:
         """The stored rows, lazily, under their stored names.
 
         Args:
-            path: the file.
+            file: the file.
             names: all stored names that the contract knows, in order.
         """
 
@@ -149,7 +149,7 @@ class FileFormat(BaseModel, ABC):
             name: the name that the file will have in the end, which may tell its compression.
         """
 
-    def rows(self, path: Path) -> int | None:
+    def rows(self, file: Readable) -> int | None:
         """The number of rows, where the file tells it without being read."""
         return None
 
@@ -171,7 +171,7 @@ class CsvFormat(FileFormat):
             return _EXTENSIONS.get(Path(name).suffix.lower(), "uncompressed")
         return self.config.compression or "uncompressed"
 
-    def scan(self, path: Path, names: Sequence[str]) -> pl.LazyFrame:
+    def scan(self, file: Readable, names: Sequence[str]) -> pl.LazyFrame:
         """See `FileFormat.scan`. gzip and zstd are known by their first bytes, whatever the config says."""
         options: dict[str, Any] = {
             "separator": self.config.separator,
@@ -179,17 +179,17 @@ class CsvFormat(FileFormat):
             "null_values": list(self.config.null_values) or None,
             "has_header": self.config.header,
         }
-        if zipfile.is_zipfile(path) or not self.config.is_utf8:
-            frame = scan_text(path, options, self.config.encoding)
+        if self.config.compression == "zip" or not self.config.is_utf8 or is_zip(file):
+            frame = scan_text(file, options, self.config.encoding)
         else:
-            frame = pl.scan_csv(path, infer_schema=False, glob=False, **options)
+            frame = pl.scan_csv(file.address, infer_schema=False, glob=False, **options, **file.options)
         found = frame.collect_schema().names()
         if self.config.header:
-            _refuse_repeated(found, names, path)
+            _refuse_repeated(found, names, file)
             return frame
         if len(found) != len(names):
             raise UnreadableSourceError(
-                f"{path} has {len(found)} columns and no header, and the contract has {len(names)} stored columns "
+                f"{file} has {len(found)} columns and no header, and the contract has {len(names)} stored columns "
                 f"({', '.join(names)}). They must match one to one."
             )
         return frame.rename(dict(zip(found, names, strict=True)))
@@ -245,9 +245,9 @@ class ParquetFormat(FileFormat):
         """False: it has types of its own."""
         return False
 
-    def scan(self, path: Path, names: Sequence[str]) -> pl.LazyFrame:
+    def scan(self, file: Readable, names: Sequence[str]) -> pl.LazyFrame:
         """See `FileFormat.scan`."""
-        return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        return pl.scan_parquet(file.address, glob=False, hive_partitioning=False, **file.options)
 
     def sink(self, frame: pl.LazyFrame, path: Path, name: str) -> None:
         """See `FileFormat.sink`."""
@@ -257,14 +257,12 @@ class ParquetFormat(FileFormat):
             row_group_size=self.config.row_group_size,
         )
 
-    def rows(self, path: Path) -> int | None:
+    def rows(self, file: Readable) -> int | None:
         """The number of rows, from the footer."""
-        return int(
-            pl.scan_parquet(path, glob=False, hive_partitioning=False).select(pl.len()).collect().item()
-        )
+        return int(self.scan(file, ()).select(pl.len()).collect().item())
 
 
-def _refuse_repeated(found: Sequence[str], names: Sequence[str], path: Path) -> None:
+def _refuse_repeated(found: Sequence[str], names: Sequence[str], file: Readable) -> None:
     for name in names:
         if name in found and f"{name}_duplicated_0" in found:
-            raise UnreadableSourceError(f"The header of {path} names {name!r} twice: which one is meant?")
+            raise UnreadableSourceError(f"The header of {file} names {name!r} twice: which one is meant?")

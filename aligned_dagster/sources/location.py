@@ -1,128 +1,248 @@
-"""A place on the local file system."""
+"""Where files are: on this machine or in an object store. Formats and partitions work on any location alike."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
-from collections.abc import Iterable
-from pathlib import Path
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import IO, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
-from aligned_dagster.errors import (
-    ConfigurationError,
-    SourceNotFoundError,
-    UnreadableSourceError,
-    did_you_mean,
-)
-from aligned_dagster.sources.source import Fingerprint
-
-PROJECT_ROOT = "ALIGNED_PROJECT_ROOT"
-"""The environment variable with the directory that relative paths start from; the working directory if not set."""
+from aligned_dagster.errors import SourceNotFoundError
+from aligned_dagster.sources.fingerprint import Fingerprint
 
 
-class LocalLocation(BaseModel):
-    """A path, resolved each time it is used.
+@dataclass(frozen=True)
+class StoredFile:
+    """What can be told of a file without opening it.
 
     Args:
-        path: absolute, or relative to `ALIGNED_PROJECT_ROOT` or else the working directory; `~` is the home.
+        path: a `Path` on this machine; elsewhere the bucket or container, followed by the key.
+        size: bytes.
+        modified: when it was written, in UTC.
+        mark: a text that changes when the content does: the etag of an object; time and inode of a local file.
+    """
 
-    >>> LocalLocation(path="/data").child("a", "b.csv").path
-    '/data/a/b.csv'
+    path: PurePath
+    size: int
+    modified: dt.datetime
+    mark: str
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A file as polars and others read it.
+
+    Args:
+        address: the path or URI that polars scans.
+        open: opens its bytes, seekable, for what polars cannot scan.
+        options: of polars' scans: where the store is, and who asks. They name secrets and do not hold them.
+    """
+
+    address: str
+    open: Callable[[], IO[bytes]] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def local(path: Path) -> Readable:
+        """A file of this machine."""
+        return Readable(str(path), lambda: path.open("rb"))
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class FileWriter(ABC):
+    """Puts one finished file in the place of another, or where none was, in one step.
+
+    Attributes:
+        staging: an empty directory of this machine in which the file is made.
+    """
+
+    staging: Path
+
+    @abstractmethod
+    def begin(self) -> None:
+        """From here to the end no other writer changes the file unnoticed; a second call does nothing.
+
+        Raises:
+            PublishError: another writer holds it for too long.
+        """
+
+    @abstractmethod
+    def publish(self, staged: Path) -> None:
+        """Make a file of the staging directory the one that readers see.
+
+        Raises:
+            ConflictError: another writer was faster since `begin`.
+            PublishError: it could not be written; the old one is still there.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let others write, and remove the staging directory."""
+
+
+class TreeWriter(ABC):
+    """Puts files into a directory and takes others away, all of them or, after a crash, all of them later.
+
+    Attributes:
+        staging: an empty directory of this machine in which the files are made.
+    """
+
+    staging: Path
+
+    @abstractmethod
+    def begin(self) -> None:
+        """From here to the end no other writer changes the directory unnoticed; what a killed one left is finished.
+
+        Raises:
+            PublishError: another writer holds it for too long.
+        """
+
+    @abstractmethod
+    def publish(self, moves: Iterable[tuple[Path, PurePath]], removes: Iterable[PurePath]) -> None:
+        """Move staged files to their places and remove others, for readers all at once.
+
+        Raises:
+            ConflictError: another writer was faster since `begin`.
+            PublishError: it could not be done; the old files are still there.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let others write, and remove what was staged and not published."""
+
+
+class Location(BaseModel, ABC):
+    """A place of a file or of a directory. Immutable; nothing is looked up before it is used.
+
+    Args:
+        path: absolute, or relative to where the kind of location starts from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: str
     path: str
 
-    @field_validator("path", mode="before")
-    @classmethod
-    def _to_text(cls, value: object) -> object:
-        text = os.fspath(value) if isinstance(value, os.PathLike) else value
-        if isinstance(text, str) and "://" in text:
-            if text.startswith("file://"):
-                return text.removeprefix("file://")
-            raise ConfigurationError(
-                f"{text!r} is no local path. For S3 use AwsS3Config, for Azure AzureBlobConfig."
-            )
-        if isinstance(text, str) and not text.strip():
-            raise ConfigurationError("The path of a file source is empty.")
-        return text
-
-    def resolved(self) -> Path:
-        """The absolute path, with symbolic links followed."""
-        root = Path(os.environ.get(PROJECT_ROOT) or Path.cwd())
-        return (root / Path(self.path).expanduser()).resolve()
-
-    def child(self, *parts: str) -> LocalLocation:
+    @abstractmethod
+    def child(self, *parts: str) -> Self:
         """A place below this one."""
-        return LocalLocation(path=os.path.join(self.path, *parts))
+
+    @abstractmethod
+    def beside(self, suffix: str) -> Self:
+        """The place whose name is that of this one, followed by a suffix."""
 
     @property
+    @abstractmethod
     def uri(self) -> str:
-        """The absolute path."""
-        return str(self.resolved())
+        """The absolute path or URI, without any credential."""
 
-    def existing_file(self, contract: str | None = None) -> Path:
-        """The absolute path of a file that is there.
+    @property
+    def label(self) -> str:
+        """The place as a person wrote it."""
+        return self.path
+
+    @property
+    @abstractmethod
+    def root(self) -> PurePath:
+        """The place as the paths of its files begin."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.root.name
+
+    @abstractmethod
+    def what_is_there(self) -> Literal["file", "directory"] | None:
+        """What stands at this place; None for nothing."""
+
+    @abstractmethod
+    def existing_file(self, contract: str | None = None) -> StoredFile:
+        """The file that is there.
+
+        Args:
+            contract: whose source it is, for errors.
 
         Raises:
             SourceNotFoundError: nothing is there, with the closest name that is.
             UnreadableSourceError: a directory is there.
         """
-        path = self.resolved()
-        if path.is_file():
-            return path
-        if path.is_dir():
-            raise UnreadableSourceError(
-                f"{_named(path, contract)} is a directory. "
-                "Name a file in it, or use FileSource.partitioned_parquet_at for a partitioned directory."
-            )
-        raise not_found(path, contract, "file")
 
-    def existing_directory(self, contract: str | None = None) -> Path:
-        """The absolute path of a directory that is there.
+    @abstractmethod
+    def existing_directory(self, contract: str | None = None) -> PurePath:
+        """The root of the directory that is there.
+
+        Args:
+            contract: whose source it is, for errors.
 
         Raises:
             SourceNotFoundError: nothing is there, with the closest name that is.
             UnreadableSourceError: a file is there.
         """
-        path = self.resolved()
-        if path.is_dir():
-            return path
-        if path.exists():
-            raise UnreadableSourceError(f"{_named(path, contract)} is a file and not a directory.")
-        raise not_found(path, contract, "directory")
+
+    @abstractmethod
+    def files(self) -> list[StoredFile]:
+        """The files below this place, as if an unfinished publish had been carried out; hidden ones are left out."""
+
+    @abstractmethod
+    def directories(self) -> list[str]:
+        """Names of the directories right below this place, sorted; hidden ones are left out."""
+
+    @abstractmethod
+    def readable(self, path: PurePath) -> Readable:
+        """How to read a file whose path begins with the root."""
+
+    @abstractmethod
+    def read_bytes(self, path: PurePath) -> bytes:
+        """The content of a small file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+
+    @abstractmethod
+    def file_writer(self) -> FileWriter:
+        """What publishes one file at this place."""
+
+    @abstractmethod
+    def tree_writer(self) -> TreeWriter:
+        """What publishes files below this place."""
 
 
-def not_found(path: Path, contract: str | None, what: str) -> SourceNotFoundError:
-    """The error for a path where nothing is."""
-    parent = path.parent
-    if not parent.is_dir():
-        advice = f" Its directory {parent} is missing too: is {PROJECT_ROOT} or the working directory right?"
-    else:
-        advice = did_you_mean(path.name, [p.name for p in parent.iterdir() if not p.name.startswith(".")])
+def not_found(place: Location, contract: str | None, what: str, advice: str) -> SourceNotFoundError:
+    """The error for a place where nothing is.
+
+    Args:
+        place: where nothing is.
+        contract: whose source it is.
+        what: "file" or "directory".
+        advice: what is near, with a space before it.
+    """
     return SourceNotFoundError(
-        f"{_named(path, contract)} does not exist.{advice} "
+        f"{named(place.uri, contract)} does not exist.{advice} "
         f"Correct the path, or write the {what} first (materialise the view that it belongs to)."
     )
 
 
-def _named(path: Path, contract: str | None) -> str:
-    return str(path) if contract is None else f"{path}, the source of {contract!r},"
+def named(uri: str, contract: str | None) -> str:
+    """A place as the subject of a sentence."""
+    return uri if contract is None else f"{uri}, the source of {contract!r},"
 
 
-def fingerprint_files(files: Iterable[Path], root: Path, rows: int | None = None) -> Fingerprint:
-    """The state of files by their sizes, times of change and inode numbers."""
+def fingerprint_files(files: Iterable[StoredFile], root: PurePath, rows: int | None = None) -> Fingerprint:
+    """The state of files by their paths, sizes and marks."""
     digest = hashlib.sha256()
     size = 0
-    latest = 0
-    for file in sorted(files):
-        facts = file.stat()
-        size += facts.st_size
-        latest = max(latest, facts.st_mtime_ns)
-        entry = (os.path.relpath(file, root), facts.st_size, facts.st_mtime_ns, facts.st_ino)
-        digest.update(f"{entry!r}\n".encode())
-    modified = dt.datetime.fromtimestamp(latest / 1e9, dt.UTC) if latest else None
-    return Fingerprint(digest.hexdigest()[:32], modified, size, rows)
+    latest: dt.datetime | None = None
+    for file in sorted(files, key=lambda one: one.path):
+        size += file.size
+        latest = file.modified if latest is None else max(latest, file.modified)
+        path = file.path.relative_to(root) if file.path.is_relative_to(root) else file.path
+        digest.update(f"{(path.as_posix(), file.size, file.mark)!r}\n".encode())
+    return Fingerprint(digest.hexdigest()[:32], latest, size, rows)

@@ -6,11 +6,12 @@ import hashlib
 import re
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import polars as pl
 
 from aligned_dagster.errors import UnreadableSourceError
+from aligned_dagster.sources.location import Readable
 
 _NAME = re.compile(r"part-([0-9a-f]{8})-[0-9a-f]{12}\.parquet")
 
@@ -31,7 +32,7 @@ def new_name(tag: str) -> str:
     return f"part-{tag}-{uuid.uuid4().hex[:12]}.parquet"
 
 
-def tag_of(file: Path) -> str | None:
+def tag_of(file: PurePath) -> str | None:
     """The tag of the stored columns of a file that we wrote; None for a file of others.
 
     >>> tag_of(Path("k=1") / new_name("17fd7301")), tag_of(Path("k=1/part-00000-c000.snappy.parquet"))
@@ -41,14 +42,17 @@ def tag_of(file: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def footer(file: Path) -> Mapping[str, pl.DataType]:
+def footer(file: Readable) -> Mapping[str, pl.DataType]:
     """The stored names and dtypes of a Parquet file.
 
     Raises:
         UnreadableSourceError: the file is damaged.
     """
     try:
-        return pl.read_parquet_schema(file)
+        if not file.options:
+            return pl.read_parquet_schema(file.address)
+        scan = pl.scan_parquet(file.address, glob=False, hive_partitioning=False, **file.options)
+        return scan.collect_schema()
     except pl.exceptions.PolarsError as error:
         raise UnreadableSourceError(
             f"{file} is no readable Parquet file: {error}. It is left as it is."
@@ -56,7 +60,7 @@ def footer(file: Path) -> Mapping[str, pl.DataType]:
 
 
 def count_rows(files: list[Path]) -> int:
-    """The number of rows, from the footers."""
+    """The number of rows of files of this machine, from the footers."""
     if not files:
         return 0
     scan = pl.scan_parquet(

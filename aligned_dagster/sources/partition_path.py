@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from aligned_dagster.errors import ConfigurationError, UnreadableSourceError
@@ -22,6 +23,8 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 
 VALUE_FILE = ".partition-value"
 """The hidden file that holds a value which the name of its directory cannot hold."""
+
+P = TypeVar("P", bound=PurePath)
 
 _LONGEST = 200
 _CUT = "%~"
@@ -53,8 +56,19 @@ def is_cut(directory: str) -> bool:
     return re.search(rf"{_CUT}[0-9a-f]{{64}}$", directory) is not None
 
 
-def decode_partition(directory: Path) -> tuple[str, str | None]:
+def read_local(path: PurePath) -> bytes:
+    """The content of a file of this machine."""
+    return Path(path).read_bytes()
+
+
+def decode_partition(
+    directory: PurePath, read: Callable[[PurePath], bytes] = read_local
+) -> tuple[str, str | None]:
     """The key and the value of a directory.
+
+    Args:
+        directory: its path.
+        read: gives the content of the file with a long value.
 
     Raises:
         UnreadableSourceError: the directory is no `key=value`, or the file with its long value is gone.
@@ -70,15 +84,22 @@ def decode_partition(directory: Path) -> tuple[str, str | None]:
     if not is_cut(encoded):
         return key, unquote(encoded)
     try:
-        return key, (directory / VALUE_FILE).read_bytes().decode()
+        return key, read(directory / VALUE_FILE).decode()
     except OSError as error:
         raise UnreadableSourceError(
             f"The value of the partition {directory} cannot be read: {error}."
         ) from error
 
 
-def partition_values(file: Path, keys: Sequence[str]) -> tuple[str | None, ...]:
+def partition_values(
+    file: PurePath, keys: Sequence[str], read: Callable[[PurePath], bytes] = read_local
+) -> tuple[str | None, ...]:
     """The values of keys, as text, of a file in directories named by them.
+
+    Args:
+        file: its path.
+        keys: stored names of the keys.
+        read: gives the content of the file with a long value.
 
     Raises:
         UnreadableSourceError: the file is in no directory of a key.
@@ -97,7 +118,7 @@ def partition_values(file: Path, keys: Sequence[str]) -> tuple[str | None, ...]:
         elif "%" not in encoded:
             found[key] = encoded
         else:
-            found[key] = decode_partition(Path(*parts[:depth]))[1]
+            found[key] = decode_partition(file.parents[len(parts) - depth - 1], read)[1]
         if len(found) == len(keys):
             break
     for key in keys:
@@ -106,7 +127,7 @@ def partition_values(file: Path, keys: Sequence[str]) -> tuple[str | None, ...]:
     return tuple(found[key] for key in keys)
 
 
-def partition_directory(root: Path, values: Mapping[str, str | None]) -> Path:
+def partition_directory(root: P, values: Mapping[str, str | None]) -> P:
     """The directory of several keys, outermost first."""
     return root.joinpath(*(encode_partition(key, value) for key, value in values.items()))
 

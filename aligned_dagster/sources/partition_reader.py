@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
@@ -18,9 +17,9 @@ from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.casting import CheckedCast, Place, from_text, is_widened
 from aligned_dagster.sources.conform import conform, stored_names
 from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.location import Location, Readable
 from aligned_dagster.sources.partition_files import footer, tag_of
 from aligned_dagster.sources.partition_path import is_cut, partition_values
-from aligned_dagster.sources.roll_forward import Journal
 
 Values = tuple[str | None, ...]
 """The texts of the keys of one file, outermost first."""
@@ -43,48 +42,51 @@ class PartitionReader:
     """What must be known of a partitioned directory to read it.
 
     Args:
-        uri: of the directory, for errors.
+        location: of the directory.
         keys: columns of the contract that the directories stand for, outermost first.
         stored_keys: their names in the directories.
         mapping: stored name to name in the contract.
         formatter: how dates are stored, where they are not stored as dates.
     """
 
-    uri: str
+    location: Location
     keys: tuple[str, ...]
     stored_keys: tuple[str, ...]
     mapping: Mapping[str, str]
     formatter: DateFormatter
 
-    def files(self, root: Path) -> list[Path]:
+    @property
+    def uri(self) -> str:
+        """Of the directory, for errors."""
+        return self.location.uri
+
+    def files(self) -> list[PurePath]:
         """All data files, as if an unfinished publish had been carried out; none where there is no directory.
 
         Raises:
             UnreadableSourceError: a file lies outside of the partitions.
         """
-        found: list[Path] = []
-        for directory, names, entries in os.walk(root):
-            names[:] = sorted(name for name in names if not name.startswith((".", "_")))
-            found += [
-                Path(directory, entry)
-                for entry in sorted(entries)
-                if entry.lower().endswith(_SUFFIXES) and not entry.startswith((".", "_"))
-            ]
-        journal = Journal.pending(root)
-        found = found if journal is None else journal.applied_to(found)
+        found = [one.path for one in self.location.files() if one.path.name.lower().endswith(_SUFFIXES)]
         for file in found:
             self.values(file)
         return found
 
-    def values(self, file: Path) -> Values:
+    def readable(self, file: PurePath) -> Readable:
+        """How to read a data file, be it stored or only staged on this machine."""
+        return Readable.local(file) if isinstance(file, Path) else self.location.readable(file)
+
+    def values(self, file: PurePath) -> Values:
         """The values of the keys, as text, of one file.
 
         Raises:
             UnreadableSourceError: the file is in no directory of a key.
         """
-        return partition_values(file, self.stored_keys)
+        return partition_values(file, self.stored_keys, self._content)
 
-    def key_values(self, files: list[Path], request: RetrievalRequest) -> pl.DataFrame:
+    def _content(self, path: PurePath) -> bytes:
+        return path.read_bytes() if isinstance(path, Path) else self.location.read_bytes(path)
+
+    def key_values(self, files: list[PurePath], request: RetrievalRequest) -> pl.DataFrame:
         """One row a file with the values of its keys, under the contract's names and of its dtypes.
 
         Raises:
@@ -98,7 +100,7 @@ class PartitionReader:
         return pl.DataFrame(columns)
 
     def read(
-        self, files: Iterable[Path], request: RetrievalRequest, path_as: str | None = None
+        self, files: Iterable[PurePath], request: RetrievalRequest, path_as: str | None = None
     ) -> pl.LazyFrame:
         """The rows of some files, as the contract has them. A filter on a key opens the files of those partitions only.
 
@@ -125,8 +127,8 @@ class PartitionReader:
         return pl.LazyFrame(schema={**request.polars, **beside})
 
     def _groups(
-        self, files: list[Path], request: RetrievalRequest
-    ) -> list[tuple[list[Path], Mapping[str, pl.DataType], dict[str, pl.DataType]]]:
+        self, files: list[PurePath], request: RetrievalRequest
+    ) -> list[tuple[list[PurePath], Mapping[str, pl.DataType], dict[str, pl.DataType]]]:
         """Files that can be scanned together, with the stored columns of the first and those that are read.
 
         Where no column may be missing, files of others are taken to be alike: polars says so if they are not.
@@ -138,33 +140,40 @@ class PartitionReader:
         features = {names[name]: request.schema.column(name) for name in relevant if name not in self.keys}
         may_differ = any(c.optional or c.has_default or c.name in derived for c in features.values())
         known: dict[str, tuple[Mapping[str, pl.DataType], dict[str, pl.DataType]]] = {}
-        groups: dict[object, tuple[list[Path], Mapping[str, pl.DataType], dict[str, pl.DataType]]] = {}
+        groups: dict[object, tuple[list[PurePath], Mapping[str, pl.DataType], dict[str, pl.DataType]]] = {}
         for file in files:
             mark = tag_of(file) or (str(file) if may_differ else "")
             if mark not in known:
-                stored = footer(file)
+                stored = footer(self.readable(file))
                 known[mark] = (
                     stored,
                     {name: _scanned(stored[name], c.dtype) for name, c in features.items() if name in stored},
                 )
             stored, columns = known[mark]
             apart = self.values(file) if self._is_cut(file) else None
-            group = (apart, tuple((name, str(dtype)) for name, dtype in columns.items()))
+            group = (
+                isinstance(file, Path),
+                apart,
+                tuple((name, str(dtype)) for name, dtype in columns.items()),
+            )
             groups.setdefault(group, ([], stored, columns))[0].append(file)
         return list(groups.values())
 
-    def _is_cut(self, file: Path) -> bool:
+    def _is_cut(self, file: PurePath) -> bool:
         return any(is_cut(part) for part in file.parts[-1 - len(self.keys) : -1])
 
     def _group(
         self,
-        files: list[Path],
+        files: list[PurePath],
         stored: Mapping[str, pl.DataType],
         columns: dict[str, pl.DataType],
         request: RetrievalRequest,
         path_as: str | None,
     ) -> pl.LazyFrame:
+        readables = [self.readable(file) for file in files]
+        addresses = [file.address for file in readables]
         options: dict[str, Any] = {
+            **readables[0].options,
             "glob": False,
             "schema": columns,  # without it polars opens up to 16 files to find out
             "extra_columns": "ignore",
@@ -175,11 +184,13 @@ class PartitionReader:
             dtypes: dict[str, pl.DataType] = dict.fromkeys(self.stored_keys, pl.String())
             texts = zip(self.stored_keys, self.values(files[0]), strict=True)
             literals = {key: pl.lit(text, dtype=pl.String) for key, text in texts}
-            frame = pl.scan_parquet(files, hive_partitioning=False, **options).with_columns(**literals)
+            frame = pl.scan_parquet(addresses, hive_partitioning=False, **options).with_columns(**literals)
         else:
             dtypes = self._key_dtypes(files, request)
             above = {name: pl.String() for name in _keys_in(files[0]) if name not in dtypes}
-            frame = pl.scan_parquet(files, hive_partitioning=True, hive_schema={**above, **dtypes}, **options)
+            frame = pl.scan_parquet(
+                addresses, hive_partitioning=True, hive_schema={**above, **dtypes}, **options
+            )
         return conform(
             frame,
             request,
@@ -190,7 +201,7 @@ class PartitionReader:
             beside=path_as,
         )
 
-    def _key_dtypes(self, files: list[Path], request: RetrievalRequest) -> dict[str, pl.DataType]:
+    def _key_dtypes(self, files: list[PurePath], request: RetrievalRequest) -> dict[str, pl.DataType]:
         """The dtypes in which polars reads the keys: the contract's where it reads them as we do, else text."""
         found: dict[str, pl.DataType] = {}
         values = [self.values(file) for file in files]
@@ -228,6 +239,6 @@ def _scanned(stored: pl.DataType, wanted: DataType) -> pl.DataType:
     return wanted.polars if is_widened(stored, wanted) else stored
 
 
-def _keys_in(file: Path) -> list[str]:
+def _keys_in(file: PurePath) -> list[str]:
     """Keys that polars sees in a path, also those of directories above."""
     return [name.partition("=")[0] for name in file.parts[:-1] if "=" in name]

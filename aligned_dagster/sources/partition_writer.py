@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,11 +14,11 @@ from aligned_dagster.errors import PublishError
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources import publishing
 from aligned_dagster.sources.conform import conform, stored_names
+from aligned_dagster.sources.location import TreeWriter
 from aligned_dagster.sources.partition_division import Division
 from aligned_dagster.sources.partition_files import count_rows, footer, tag_of
 from aligned_dagster.sources.partition_path import VALUE_FILE, partition_directory
 from aligned_dagster.sources.partition_reader import Values
-from aligned_dagster.sources.roll_forward import Journal, finish
 from aligned_dagster.sources.writing import Published, Staged, WriteMode, outside, refuse_outside, upserted
 
 if TYPE_CHECKING:
@@ -35,19 +35,18 @@ class StagedPartitions(Staged):
         self,
         source: PartitionedParquetSource,
         request: RetrievalRequest,
-        root: Path,
-        staging: Path,
-        lock: publishing.WriterLock,
+        writer: TreeWriter,
     ) -> None:
         self._source = source
         self._reader = source.reader
         self._request = request
-        self._root = root
-        self._lock = lock
-        self._division = Division(source, request, staging)
+        self._root = source.location.root
+        self._writer = writer
+        self._division = Division(source, request, writer.staging)
         self._new: list[Path] = []
-        self._kept: list[Path] = []
-        self._replaced: list[Path] = []
+        self._kept: list[PurePath] = []
+        self._replaced: list[PurePath] = []
+        self._sizes: dict[PurePath, int] = {}
         self._where: pl.Expr | None = None
         self._overwrites = False
         self._settled = False
@@ -123,33 +122,26 @@ class StagedPartitions(Staged):
     def publish(self) -> Published:
         """See `Staged.publish`."""
         if self._done:
-            raise PublishError(f"{self._root}: these rows were published or discarded before.")
-        committed = False
+            raise PublishError(f"{self._source.uri}: these rows were published or discarded before.")
         try:
             with publishing.writing(self._request.name, self._source.uri):
                 self._settle()
                 rows = count_rows(self._new) if self._overwrites else None
-                size = sum(file.stat().st_size for file in [*self._kept, *self._new])
+                size = sum(file.stat().st_size for file in self._new)
+                size += sum(self._sizes[file] for file in self._kept)
                 moves = self._moves()
-                journal = Journal.of(self._root, self._division.staging, moves, self._replaced)
-                journal.commit()
-                committed = True
-                journal.carry_out()
+                self._writer.publish(moves, self._replaced)
         finally:
-            if committed:
-                self._done = True
-                self._lock.release()
-            else:
-                self.discard()
-        files = tuple(str(target) for _, target in moves if not target.name.startswith("."))
-        return Published(str(self._root), size, rows, files)
+            self.discard()
+        readable = self._source.location.readable
+        files = tuple(readable(target).address for _, target in moves if not target.name.startswith("."))
+        return Published(self._source.uri, size, rows, files)
 
     def discard(self) -> None:
         """See `Staged.discard`."""
         if not self._done:
             self._done = True
-            publishing.remove(self._division.staging)
-        self._lock.release()
+            self._writer.close()
 
     @property
     def _is_about_keys(self) -> bool:
@@ -158,11 +150,11 @@ class StagedPartitions(Staged):
 
     def _settle(self) -> None:
         """Find out which files stay, and let no other writer change that until the rows are published."""
-        self._lock.acquire()
         if self._settled:
             return
-        finish(self._root)
-        old = self._reader.files(self._root)
+        self._writer.begin()
+        self._sizes = {one.path: one.size for one in self._source.location.files()}
+        old = self._reader.files()
         if self._overwrites:
             self._replaced = old
         elif self._where is not None and self._is_about_keys:
@@ -206,7 +198,7 @@ class StagedPartitions(Staged):
         self._kept = [file for file in self._kept if self._reader.values(file) not in partitions]
         self._refuse_loss(self._replaced)
 
-    def _partitions(self, files: list[Path]) -> set[Values]:
+    def _partitions(self, files: Iterable[PurePath]) -> set[Values]:
         return {self._reader.values(file) for file in files}
 
     def _partitions_of(self, rows: pl.LazyFrame) -> set[Values]:
@@ -215,9 +207,9 @@ class StagedPartitions(Staged):
             found = rows.select(_FILE).unique().collect(engine="streaming")[_FILE]
         except pl.exceptions.ComputeError:
             for file in self._kept:  # polars does not name the file that it cannot read
-                footer(file)
+                footer(self._reader.readable(file))
             raise
-        return self._partitions([Path(file) for file in found])
+        return self._partitions(PurePath(file) for file in found)
 
     def _conformed(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         return conform(frame, self._request, source_label=f"the frame written to {self._source.uri}")
@@ -231,17 +223,17 @@ class StagedPartitions(Staged):
             self.discard()
             raise
 
-    def _moves(self) -> list[tuple[Path, Path]]:
+    def _moves(self) -> list[tuple[Path, PurePath]]:
         """Staged file to its place; a partition's only file is replaced under its own name, in one step."""
-        before: dict[Values, list[Path]] = defaultdict(list)
+        before: dict[Values, list[PurePath]] = defaultdict(list)
         for file in self._replaced:
             before[self._reader.values(file)].append(file)
-        moves: list[tuple[Path, Path]] = []
+        moves: list[tuple[Path, PurePath]] = []
         for file in self._new:
             values = self._reader.values(file)
             known = before[values]
             place = partition_directory(self._root, dict(zip(self._reader.stored_keys, values, strict=True)))
-            target = place / file.name
+            target: PurePath = place / file.name
             if len(known) == 1 and known[0].parent == place and tag_of(known[0]) in (None, tag_of(file)):
                 target = known[0]
             moves.append((file, target))
@@ -250,13 +242,13 @@ class StagedPartitions(Staged):
                 moves += [(hidden, final / hidden.name) for hidden in source.glob(VALUE_FILE)]
         return list(dict.fromkeys(moves))
 
-    def _refuse_loss(self, files: list[Path]) -> None:
+    def _refuse_loss(self, files: Iterable[PurePath]) -> None:
         known = {
             *stored_names(self._request, self._source.mapping_keys).values(),
             *self._reader.stored_keys,
         }
         for file in files:
-            extra = [name for name in footer(file) if name not in known]
+            extra = [name for name in footer(self._reader.readable(file)) if name not in known]
             if extra:
                 raise PublishError(
                     f"{file} has columns that {self._request.name!r} does not know and would lose: "
@@ -269,14 +261,11 @@ def stage_partitions(
     frame: pl.LazyFrame,
     request: RetrievalRequest,
     mode: WriteMode,
-    root: Path,
     where: pl.Expr | None,
 ) -> StagedPartitions:
     """Write rows beside a partitioned directory; see `PartitionedParquetSource.stage`."""
     with publishing.writing(request.name, source.uri):
-        staged = StagedPartitions(
-            source, request, root, publishing.new_staging(root), publishing.WriterLock(root)
-        )
+        staged = StagedPartitions(source, request, source.location.tree_writer())
     try:
         with publishing.writing(request.name, source.uri):
             staged.write(mode, frame, where)

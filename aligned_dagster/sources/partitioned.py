@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import polars as pl
@@ -11,19 +11,18 @@ from pydantic import Field, field_validator
 from aligned_dagster.errors import ConfigurationError, PublishError, did_you_mean
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.retrieval_request import RetrievalRequest
-from aligned_dagster.sources import publishing
 from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.file_source import check_mapping
 from aligned_dagster.sources.formats import ParquetConfig
-from aligned_dagster.sources.location import LocalLocation, fingerprint_files
-from aligned_dagster.sources.partition_files import count_rows, footer
+from aligned_dagster.sources.location import fingerprint_files
+from aligned_dagster.sources.locations import AnyLocation
+from aligned_dagster.sources.partition_files import count_rows
 from aligned_dagster.sources.partition_path import check_keys
 from aligned_dagster.sources.partition_reader import PartitionReader
 from aligned_dagster.sources.partition_writer import StagedPartitions, stage_partitions
+from aligned_dagster.sources.quarantine_files import read_quarantine, write_quarantine
 from aligned_dagster.sources.source import Fingerprint, WritableSource
 from aligned_dagster.sources.writing import WriteMode, check_write
-
-__all__ = ["PartitionedParquetSource", "footer"]
 
 
 class PartitionedParquetSource(WritableSource):
@@ -38,7 +37,7 @@ class PartitionedParquetSource(WritableSource):
     """
 
     type: Literal["partitioned_parquet"] = "partitioned_parquet"
-    location: LocalLocation
+    location: AnyLocation
     partition_keys: tuple[str, ...]
     config: ParquetConfig = ParquetConfig()
     mapping_keys: dict[str, str] = Field(default_factory=dict)
@@ -58,7 +57,7 @@ class PartitionedParquetSource(WritableSource):
 
     @property
     def uri(self) -> str:
-        """The absolute path of the directory."""
+        """The absolute path or URI of the directory."""
         return self.location.uri
 
     @property
@@ -68,8 +67,8 @@ class PartitionedParquetSource(WritableSource):
 
     @property
     def label(self) -> str:
-        """The path as it was given."""
-        return self.location.path
+        """The place as it was given."""
+        return self.location.label
 
     @property
     def stored_keys(self) -> tuple[str, ...]:
@@ -81,23 +80,26 @@ class PartitionedParquetSource(WritableSource):
     def reader(self) -> PartitionReader:
         """What reads its files."""
         return PartitionReader(
-            self.uri, self.partition_keys, self.stored_keys, self.mapping_keys, self.date_formatter
+            self.location, self.partition_keys, self.stored_keys, self.mapping_keys, self.date_formatter
         )
 
     def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         """See `DataSource.all_data`. A filter on a key opens the files of those partitions only."""
         self.check(request)
-        root = self.location.existing_directory(request.name)
+        self.location.existing_directory(request.name)
         reader = self.reader
-        frame = reader.read(reader.files(root), request)
+        frame = reader.read(reader.files(), request)
         return frame if limit is None else frame.head(limit)
 
     def fingerprint(self) -> Fingerprint:
-        """See `DataSource.fingerprint`. Rows come from the footers."""
+        """See `DataSource.fingerprint`. Rows come from the footers, and only of files of this machine."""
         root = self.location.existing_directory()
-        files = self.files(root)
+        names = set(self.files())
+        files = [one for one in self.location.files() if one.path in names]
         with explained(self.label, self.uri):
-            return fingerprint_files(files, root, count_rows(files))
+            local = [one.path for one in files if isinstance(one.path, Path)]
+            rows = count_rows(local) if len(local) == len(files) else None
+        return fingerprint_files(files, root, rows)
 
     def stage(
         self,
@@ -118,18 +120,19 @@ class PartitionedParquetSource(WritableSource):
             raise ConfigurationError(
                 f"{request.name!r} has no column besides its partition keys: no row can be stored."
             )
-        root = self.location.resolved()
-        if root.exists() and not root.is_dir():
-            raise PublishError(f"{root} is a file: {request.name!r} cannot be written to it as a directory.")
-        return stage_partitions(self, frame, request, mode, root, where)
+        if self.location.what_is_there() == "file":
+            raise PublishError(
+                f"{self.uri} is a file: {request.name!r} cannot be written to it as a directory."
+            )
+        return stage_partitions(self, frame, request, mode, where)
 
     def quarantine(self, frame: pl.LazyFrame, request: RetrievalRequest, run_id: str) -> str:
         """Keep bad rows in `<directory>.quarantine/<run_id>.parquet`, and return that path."""
-        return str(publishing.write_quarantine(frame, self.location.resolved(), request.name, run_id))
+        return write_quarantine(frame, self.location, request.name, run_id)
 
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all; None where there are none."""
-        return publishing.read_quarantine(self.location.resolved(), run_id)
+        return read_quarantine(self.location, run_id)
 
     def check(self, request: RetrievalRequest) -> None:
         """Raise unless the contract has the partition keys.
@@ -144,10 +147,10 @@ class PartitionedParquetSource(WritableSource):
                     f"{did_you_mean(key, request.schema.names)} Columns: {', '.join(request.schema.names)}."
                 )
 
-    def files(self, root: Path) -> list[Path]:
+    def files(self) -> list[PurePath]:
         """All data files, as if an unfinished publish had been carried out.
 
         Raises:
             UnreadableSourceError: a file lies outside of the partitions.
         """
-        return self.reader.files(root)
+        return self.reader.files()

@@ -16,12 +16,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
-
-import polars as pl
 
 from aligned_dagster.errors import PublishError
 from aligned_dagster.request.explain import explained
+from aligned_dagster.sources.location import FileWriter
 
 STALE_AFTER = 24 * 3600.0
 """Seconds after which a staging directory that nobody published is removed."""
@@ -122,6 +120,33 @@ def remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+class LocalFileWriter(FileWriter):
+    """Replaces a file by a rename, holding a lock on it.
+
+    Args:
+        target: the file.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._lock = WriterLock(target)
+        self.staging = new_staging(target)
+
+    def begin(self) -> None:
+        """See `FileWriter.begin`."""
+        self._lock.acquire()
+
+    def publish(self, staged: Path) -> None:
+        """See `FileWriter.publish`."""
+        self._lock.acquire()
+        replace_file(staged, self._target)
+
+    def close(self) -> None:
+        """See `FileWriter.close`."""
+        remove(self.staging)
+        self._lock.release()
+
+
 @contextmanager
 def writing(contract: str, uri: str) -> Iterator[None]:
     """Raise what goes wrong while rows are written as an error of ours.
@@ -138,48 +163,3 @@ def writing(contract: str, uri: str) -> Iterator[None]:
             raise PublishError(
                 f"{uri}, where {contract!r} is stored, cannot be written: {error}. The old rows are untouched."
             ) from error
-
-
-def quarantine_directory(target: Path) -> Path:
-    """Where the rows are kept that were not fit to be stored in the target."""
-    return target.with_name(f"{target.name}.quarantine")
-
-
-def write_quarantine(frame: pl.LazyFrame, target: Path, contract: str, run_id: str) -> Path:
-    """Keep rows aside as `<target>.quarantine/<run_id>.parquet`.
-
-    Args:
-        frame: the rows.
-        target: the file or directory that they were meant for.
-        contract: its contract.
-        run_id: names the file; characters that a file name cannot hold are escaped.
-    """
-    directory = quarantine_directory(target)
-    final = directory / f"{_file_name(run_id)}.parquet"
-    with writing(contract, str(final)):
-        directory.mkdir(parents=True, exist_ok=True)
-        staging = new_staging(final)
-        try:
-            staged = staging / final.name
-            frame.sink_parquet(staged)
-            replace_file(staged, final)
-        finally:
-            remove(staging)
-    return final
-
-
-def read_quarantine(target: Path, run_id: str | None = None) -> pl.LazyFrame | None:
-    """The rows that were kept aside by one run, or by all; None where there are none."""
-    directory = quarantine_directory(target)
-    if run_id is not None:
-        one = directory / f"{_file_name(run_id)}.parquet"
-        return pl.scan_parquet(one, glob=False, hive_partitioning=False) if one.is_file() else None
-    files = sorted(directory.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
-    if not files:
-        return None
-    scans = [pl.scan_parquet(file, glob=False, hive_partitioning=False) for file in files]
-    return pl.concat(scans, how="diagonal_relaxed")
-
-
-def _file_name(run_id: str) -> str:
-    return quote(run_id, safe="").replace(".", "%2E")[:200] or "%"

@@ -13,10 +13,11 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from aligned_dagster.errors import UnreadableSourceError
-from aligned_dagster.sources.publishing import force_to_disk, remove
+from aligned_dagster.sources.location import TreeWriter
+from aligned_dagster.sources.publishing import WriterLock, force_to_disk, new_staging, remove
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,39 @@ class Journal:
             force_to_disk(directory)
 
 
-def finish(root: Path) -> None:
-    """Carry out what a killed writer left behind. The caller holds the writer's lock."""
-    journal = Journal.pending(root)
-    if journal is not None:
+class LocalTreeWriter(TreeWriter):
+    """Changes a directory by a journal, holding a lock on it.
+
+    Args:
+        root: the directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = WriterLock(root)
+        self._committed = False
+        self.staging = new_staging(root)
+
+    def begin(self) -> None:
+        """See `TreeWriter.begin`."""
+        self._lock.acquire()
+        journal = Journal.pending(self._root)
+        if journal is not None:
+            journal.carry_out()
+
+    def publish(self, moves: Iterable[tuple[Path, PurePath]], removes: Iterable[PurePath]) -> None:
+        """See `TreeWriter.publish`."""
+        local = [(staged, Path(target)) for staged, target in moves]
+        journal = Journal.of(self._root, self.staging, local, [Path(path) for path in removes])
+        journal.commit()
+        self._committed = True
         journal.carry_out()
+
+    def close(self) -> None:
+        """See `TreeWriter.close`. What is committed and not carried out stays for the next writer."""
+        if not self._committed:
+            remove(self.staging)
+        self._lock.release()
 
 
 def _relative(path: Path, base: Path) -> str:

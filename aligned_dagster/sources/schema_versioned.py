@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import polars as pl
@@ -15,7 +14,8 @@ from pydantic import Field, field_validator
 from aligned_dagster.errors import ConfigurationError, PublishError, SchemaVersionError
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.file_source import FileDataSource
-from aligned_dagster.sources.location import LocalLocation, not_found
+from aligned_dagster.sources.location import not_found
+from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
 from aligned_dagster.sources.source import Fingerprint, Staged, WritableSource, WriteMode
 from aligned_dagster.sources.stored_versions import (
@@ -55,7 +55,7 @@ class SchemaVersionedSource(WritableSource):
     """
 
     type: Literal["schema_versioned"] = "schema_versioned"
-    location: LocalLocation
+    location: AnyLocation
     file: Annotated[FileDataSource | PartitionedParquetSource, Field(discriminator="type")]
     pinned: str | None = None
 
@@ -85,7 +85,7 @@ class SchemaVersionedSource(WritableSource):
     @property
     def uri(self) -> str:
         """The absolute path, with `*` for the version unless it is pinned."""
-        return os.path.join(self.location.uri, self.pinned or "*", self.file.location.path)
+        return f"{self.location.uri}/{self.pinned or '*'}/{self.file.location.path}"
 
     @property
     def kind(self) -> str:
@@ -95,7 +95,7 @@ class SchemaVersionedSource(WritableSource):
     @property
     def label(self) -> str:
         """The path as it was given, with `*` for the version unless it is pinned."""
-        return self.location.child(self.pinned or "*", self.file.location.path).path
+        return self.location.child(self.pinned or "*", self.file.location.path).label
 
     @property
     def mapping_keys(self) -> dict[str, str]:
@@ -127,7 +127,7 @@ class SchemaVersionedSource(WritableSource):
 
     def versions(self) -> tuple[StoredVersion, ...]:
         """The versions that are stored, the one written last first."""
-        names = version_names(self.location.resolved())
+        names = version_names(self.location)
         found = [stored_version(name, self.at(name)) for name in names if self.pinned in (None, name)]
         stored = [one for one in found if one is not None]
         return tuple(sorted(stored, key=lambda one: (one.modified, one.version), reverse=True))
@@ -161,7 +161,7 @@ class SchemaVersionedSource(WritableSource):
         return self.model_copy(update={"pinned": None})
 
     def _misfits(self, version: str, request: RetrievalRequest) -> tuple[str, ...]:
-        return misfits(request, self.at(version), self.location.child(version).resolved())
+        return misfits(request, self.at(version), self.location.child(version))
 
     def _unfit(
         self, request: RetrievalRequest, reasons_of: Mapping[str, Sequence[str]]
@@ -215,7 +215,7 @@ class SchemaVersionedSource(WritableSource):
         """See `DataSource.fingerprint`. It is that of all versions; rows are counted where there is one."""
         stored = self.versions()
         if not stored:
-            raise not_found(Path(self.uri), None, "file")
+            raise not_found(self.location.child("*", self.file.location.path), None, "file", "")
         found = {one.version: self.at(one.version).fingerprint() for one in stored}
         digest = hashlib.sha256(
             "\n".join(f"{version} {found[version].data_version}" for version in sorted(found)).encode()
@@ -239,7 +239,7 @@ class SchemaVersionedSource(WritableSource):
         """See `WritableSource.stage`. The contract's version is written; the first write of one starts it anew."""
         staged = self._written(request).stage(frame, request, mode, where=where)
         try:
-            write_note(self.location.child(request.version).resolved(), request)
+            write_note(self.location.child(request.version), request)
         except BaseException:
             staged.discard()
             raise
@@ -251,7 +251,7 @@ class SchemaVersionedSource(WritableSource):
 
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all, of every version; None where there are none."""
-        names = [name for name in version_names(self.location.resolved()) if self.pinned in (None, name)]
+        names = [name for name in version_names(self.location) if self.pinned in (None, name)]
         kept = [self.at(name).read_quarantine(run_id) for name in names]
         found = [frame for frame in kept if frame is not None]
         return pl.concat(found, how="diagonal_relaxed") if found else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import random
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError
 
-from aligned_dagster.errors import AlignedError, ConfigurationError, RequestError, did_you_mean
+from aligned_dagster.errors import AlignedError, ConfigurationError, ConflictError, RequestError, did_you_mean
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.fingerprint import Fingerprint
 from aligned_dagster.sources.writing import Published, Staged, Writable, WriteMode
@@ -40,6 +42,8 @@ _BUILT_IN = {
     "postgres_query": "aligned_dagster.sources.postgresql",
 }
 _TYPES: dict[str, type[DataSource]] = {}
+_RETRIED_FOR = 60.0
+"""Seconds for which a write is tried again that another writer was faster than."""
 
 
 class DataSource(BaseModel, ABC):
@@ -209,8 +213,15 @@ class WritableSource(DataSource):
     def _write(
         self, frame: pl.LazyFrame, request: RetrievalRequest, mode: WriteMode, where: pl.Expr | None = None
     ) -> Published:
-        with self.stage(frame, request, mode, where=where) as staged:
-            return staged.publish()
+        deadline = time.monotonic() + _RETRIED_FOR
+        while True:
+            try:
+                with self.stage(frame, request, mode, where=where) as staged:
+                    return staged.publish()
+            except ConflictError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0.01, 0.5))
 
 
 def source_to_json(source: DataSource) -> dict[str, Any]:

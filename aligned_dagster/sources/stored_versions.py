@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,9 +19,10 @@ from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import stored_names
 from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.file_source import FileDataSource
-from aligned_dagster.sources.location import fingerprint_files
+from aligned_dagster.sources.location import Location, StoredFile, fingerprint_files
 from aligned_dagster.sources.partition_files import footer
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
+from aligned_dagster.sources.publishing import writing
 
 VersionedFile = FileDataSource | PartitionedParquetSource
 """What one version holds: a file, or a directory of partitions."""
@@ -41,7 +39,7 @@ class StoredVersion:
         version: its 32 hex digits.
         modified: when it was last written, in UTC.
         bytes: its size.
-        uri: the absolute path of the file, or of the directory of partitions.
+        uri: the place of the file, or of the directory of partitions.
     """
 
     version: str
@@ -59,16 +57,14 @@ def is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None
 
 
-def version_names(directory: Path) -> list[str]:
+def version_names(directory: Location) -> list[str]:
     """The versions that have a directory, whether or not rows are in it, sorted."""
-    if not directory.is_dir():
-        return []
-    return sorted(entry.name for entry in directory.iterdir() if is_version(entry.name) and entry.is_dir())
+    return [name for name in directory.directories() if is_version(name)]
 
 
 def is_stored(file: VersionedFile) -> bool:
     """Whether something stands where the rows should be."""
-    return file.location.resolved().exists()
+    return file.location.what_is_there() is not None
 
 
 def stored_version(version: str, file: VersionedFile) -> StoredVersion | None:
@@ -78,19 +74,21 @@ def stored_version(version: str, file: VersionedFile) -> StoredVersion | None:
         version: its name.
         file: where its rows are.
     """
-    path = file.location.resolved()
-    if isinstance(file, PartitionedParquetSource):
-        files = file.files(path) if path.is_dir() else []
-    else:
-        files = [path] if path.is_file() else []
-    if not path.exists():
+    place = file.location
+    there = place.what_is_there()
+    if there is None:
         return None
-    found = fingerprint_files(files, path.parent)
-    modified = found.modified or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
-    return StoredVersion(version, modified, found.bytes or 0, str(path))
+    files: list[StoredFile] = []
+    if isinstance(file, PartitionedParquetSource):
+        files = place.files() if there == "directory" else []
+    elif there == "file":
+        files = [place.existing_file()]
+    found = fingerprint_files(files, place.root)
+    modified = found.modified or dt.datetime.fromtimestamp(0, dt.UTC)
+    return StoredVersion(version, modified, found.bytes or 0, place.uri)
 
 
-def write_note(directory: Path, request: RetrievalRequest) -> None:
+def write_note(directory: Location, request: RetrievalRequest) -> None:
     """Keep beside the rows of a version what their files do not say: the entities, and the types behind texts.
 
     Args:
@@ -103,26 +101,29 @@ def write_note(directory: Path, request: RetrievalRequest) -> None:
         "entities": list(schema.entities),
         "event_timestamp": schema.event_timestamp,
     }
-    text = json.dumps(note, indent=2, ensure_ascii=False) + "\n"
-    target = directory / _NOTE
-    if target.is_file() and target.read_text("utf-8") == text:
+    if read_note(directory) == note:
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    staged = directory / f"{_NOTE}.{uuid.uuid4().hex[:12]}"
-    staged.write_text(text, "utf-8")
-    os.replace(staged, target)
+    target = directory.child(_NOTE)
+    with writing(request.name, target.uri):
+        writer = target.file_writer()
+        try:
+            staged = writer.staging / "note"
+            staged.write_text(json.dumps(note, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            writer.publish(staged)
+        finally:
+            writer.close()
 
 
-def read_note(directory: Path) -> Mapping[str, Any]:
+def read_note(directory: Location) -> Mapping[str, Any]:
     """What `write_note` kept; empty where nobody did, as with files that others wrote."""
     try:
-        note = json.loads((directory / _NOTE).read_text("utf-8"))
+        note = json.loads(directory.read_bytes(directory.root / _NOTE))
     except (FileNotFoundError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
 
 
-def misfits(request: RetrievalRequest, file: VersionedFile, directory: Path) -> tuple[str, ...]:
+def misfits(request: RetrievalRequest, file: VersionedFile, directory: Location) -> tuple[str, ...]:
     """Why the rows of another schema version cannot be read as those of a contract; empty where they can.
 
     All columns of the contract are compared, wanted or not: those that are optional, have a default or are
@@ -154,16 +155,17 @@ def misfits(request: RetrievalRequest, file: VersionedFile, directory: Path) -> 
 
 def _columns(file: VersionedFile, request: RetrievalRequest) -> dict[str, pl.DataType | None] | None:
     """Stored name to dtype, None where all is text; None altogether where no file is."""
-    path = file.location.resolved()
+    place = file.location
     if isinstance(file, PartitionedParquetSource):
-        files = file.files(path) if path.is_dir() else []
+        files = file.files()
         if not files:
             return None
-        return {**footer(files[0]), **dict.fromkeys(file.stored_keys)}
+        return {**footer(place.readable(files[0])), **dict.fromkeys(file.stored_keys)}
+    stored = place.readable(place.root)
     if file.format.is_text:
         known = tuple(stored_names(request, file.mapping_keys).values())
-        return dict.fromkeys(file.format.scan(path, known).collect_schema().names())
-    return dict(footer(path))
+        return dict.fromkeys(file.format.scan(stored, known).collect_schema().names())
+    return dict(footer(stored))
 
 
 def _misfit(

@@ -7,6 +7,7 @@ import gzip
 import io
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -14,12 +15,13 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from aligned_dagster.errors import CastError, UnreadableSourceError
+from aligned_dagster.sources.location import Readable
 
 _HEAD = 1 << 20
 _CHUNK = 1 << 20
 
 
-def scan_text(path: Path, options: dict[str, Any], encoding: str) -> pl.LazyFrame:
+def scan_text(file: Readable, options: dict[str, Any], encoding: str) -> pl.LazyFrame:
     """Scan a CSV file that must be unpacked or decoded first.
 
     Making the frame reads the first line. Collecting it decodes the whole text in memory, and then reads
@@ -27,7 +29,7 @@ def scan_text(path: Path, options: dict[str, Any], encoding: str) -> pl.LazyFram
     columns and rows that the query wants.
 
     Args:
-        path: a file, or a zip archive with one member.
+        file: a file, or a zip archive with one member.
         options: of `polars.scan_csv`.
         encoding: of the text.
 
@@ -35,7 +37,7 @@ def scan_text(path: Path, options: dict[str, Any], encoding: str) -> pl.LazyFram
         UnreadableSourceError: an archive with no or several members, a damaged one, or text in another
             encoding.
     """
-    with _opened(path) as stream:
+    with _opened(file) as stream:
         head = stream.read(_HEAD)
     first = codecs.getincrementaldecoder(encoding)("strict").decode(head).encode()
     schema = pl.scan_csv(
@@ -45,11 +47,11 @@ def scan_text(path: Path, options: dict[str, Any], encoding: str) -> pl.LazyFram
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
-        with _opened(path) as packed:
+        with _opened(file) as packed:
             try:
                 content = packed.read().decode(encoding).encode()
             except (UnicodeDecodeError, zipfile.BadZipFile, EOFError, OSError) as error:
-                raise UnreadableSourceError(f"{path} cannot be read as {encoding}: {error}.") from None
+                raise UnreadableSourceError(f"{file} cannot be read as {encoding}: {error}.") from None
         frame = pl.scan_csv(content, infer_schema=False, **options)
         if predicate is not None:
             frame = frame.filter(predicate)
@@ -60,7 +62,7 @@ def scan_text(path: Path, options: dict[str, Any], encoding: str) -> pl.LazyFram
         yield frame.collect()
 
     return register_io_source(
-        read, schema=dict(schema), is_pure=True, explain_name="CSV", explain_detail=str(path)
+        read, schema=dict(schema), is_pure=True, explain_name="CSV", explain_detail=str(file)
     )
 
 
@@ -90,21 +92,36 @@ def zip_member(name: str) -> str:
     return stem if stem.lower().endswith(".csv") else f"{stem}.csv"
 
 
-def _opened(path: Path) -> IO[bytes]:
-    if zipfile.is_zipfile(path):
-        archive = zipfile.ZipFile(path)
-        members = [
-            item
-            for item in archive.infolist()
-            if not item.is_dir() and not item.filename.startswith("__MACOSX/")
-        ]
-        if len(members) != 1:
-            names = ", ".join(item.filename for item in members) or "none"
-            raise UnreadableSourceError(f"{path} should hold one file, and it holds {len(members)}: {names}.")
-        return archive.open(members[0])
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb")
+def is_zip(file: Readable) -> bool:
+    """Whether a file is a zip archive, known by its content on this machine and by its name elsewhere."""
+    if file.options:
+        return file.address.lower().endswith(".zip")
+    with file.open() as stream:
+        return zipfile.is_zipfile(stream)
+
+
+@contextmanager
+def _opened(file: Readable) -> Iterator[IO[bytes]]:
+    with file.open() as stream:
+        if not zipfile.is_zipfile(stream):
+            stream.seek(0)
+            packed = stream.read(2) == b"\x1f\x8b"
+            stream.seek(0)
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if packed else stream
+            return
+        with zipfile.ZipFile(stream) as archive:
+            members = [
+                item
+                for item in archive.infolist()
+                if not item.is_dir() and not item.filename.startswith("__MACOSX/")
+            ]
+            if len(members) != 1:
+                names = ", ".join(item.filename for item in members) or "none"
+                raise UnreadableSourceError(
+                    f"{file} should hold one file, and it holds {len(members)}: {names}."
+                )
+            with archive.open(members[0]) as member:
+                yield member
 
 
 def _writer(target: Path, compression: str, member: str) -> Any:

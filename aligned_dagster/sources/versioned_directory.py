@@ -2,61 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
 
 from pydantic import BaseModel, ConfigDict
 
-from aligned_dagster.sources.date_formatter import DateFormatter
-from aligned_dagster.sources.formats import CsvConfig, ParquetConfig
-from aligned_dagster.sources.local import FileSource, PathText
-from aligned_dagster.sources.location import LocalLocation
+from aligned_dagster.sources.constructors import Constructors, PathText
+from aligned_dagster.sources.local_location import LocalLocation
+from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.schema_versioned import SchemaVersionedSource
 from aligned_dagster.sources.stored_versions import VersionedFile
 
 
-class VersionedDirectory(BaseModel):
-    """A directory with a directory for every schema version: the constructors of `FileSource`, below each of them.
+class VersionedDirectory(BaseModel, Constructors[SchemaVersionedSource, SchemaVersionedSource]):
+    """A directory with a directory for every schema version: the same constructors, below each of them.
 
     Args:
-        location: the path.
+        location: where it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    location: LocalLocation
+    location: AnyLocation
 
-    def csv_at(
-        self,
-        path: PathText,
-        mapping_keys: Mapping[str, str] | None = None,
-        csv_config: CsvConfig | None = None,
-        date_formatter: DateFormatter | None = None,
-    ) -> SchemaVersionedSource:
-        """A CSV file of every version; see `FileSource.csv_at`."""
-        return self._of(FileSource.csv_at(path, mapping_keys, csv_config, date_formatter))
+    def at(self, path: PathText) -> LocalLocation:
+        """The path below the directory of each version, wherever that is."""
+        return LocalLocation(path=os.fspath(path))
 
-    def parquet_at(
-        self,
-        path: PathText,
-        mapping_keys: Mapping[str, str] | None = None,
-        config: ParquetConfig | None = None,
-        date_formatter: DateFormatter | None = None,
-    ) -> SchemaVersionedSource:
-        """A Parquet file of every version; see `FileSource.parquet_at`."""
-        return self._of(FileSource.parquet_at(path, mapping_keys, config, date_formatter))
+    def _file(self, source: VersionedFile) -> SchemaVersionedSource:
+        return SchemaVersionedSource(location=self.location, file=source)
 
-    def partitioned_parquet_at(
-        self,
-        directory: PathText,
-        partition_keys: Sequence[str],
-        mapping_keys: Mapping[str, str] | None = None,
-        config: ParquetConfig | None = None,
-        date_formatter: DateFormatter | None = None,
-    ) -> SchemaVersionedSource:
-        """A partitioned directory of every version; see `FileSource.partitioned_parquet_at`."""
-        return self._of(
-            FileSource.partitioned_parquet_at(directory, partition_keys, mapping_keys, config, date_formatter)
-        )
-
-    def _of(self, file: VersionedFile) -> SchemaVersionedSource:
-        return SchemaVersionedSource(location=self.location, file=file)
+    def _tree(self, source: VersionedFile) -> SchemaVersionedSource:
+        return self._file(source)
