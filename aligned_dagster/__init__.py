@@ -49,6 +49,8 @@ from aligned_dagster.features.types import (
 )
 from aligned_dagster.request.job import RetrievalJob
 from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.aws_s3 import AwsConfig, AwsS3Config
+from aligned_dagster.sources.azure_blob_storage import AzureBlobConfig
 from aligned_dagster.sources.custom import CustomMethodDataSource
 from aligned_dagster.sources.docker_config import DockerConfig
 from aligned_dagster.sources.in_memory_source import InMemorySource
@@ -57,10 +59,11 @@ from aligned_dagster.sources.postgresql import PostgreSQLConfig
 from aligned_dagster.sources.random_source import RandomDataSource
 
 __all__ = [
-    "UUID", "Bool", "ContractStore", "CreatedTimestamp", "CsvConfig", "CustomMethodDataSource", "Date",
-    "DateFormatter", "Decimal", "Directory", "DockerConfig", "Duration", "Embedding", "EventTimestamp", "FeatureStore",
-    "FeatureView", "FileSource", "Float", "Float32", "Float64", "InMemorySource", "Int8", "Int16", "Int32",
-    "Int64", "Json", "List", "ParquetConfig", "PostgreSQLConfig", "Publication", "RandomDataSource", "RetrievalJob",
-    "RetrievalRequest", "String", "Struct", "Time", "Timestamp", "UInt8", "UInt16", "UInt32", "UInt64", "ValidFrom", "coalesce", "concat_str",
-    "data_contract", "feature_view", "max_of", "min_of", "publish", "rule", "transform_polars", "when",
+    "UUID", "AwsConfig", "AwsS3Config", "AzureBlobConfig", "Bool", "ContractStore", "CreatedTimestamp", "CsvConfig",
+    "CustomMethodDataSource", "Date", "DateFormatter", "Decimal", "Directory", "DockerConfig", "Duration",
+    "Embedding", "EventTimestamp", "FeatureStore", "FeatureView", "FileSource", "Float", "Float32", "Float64",
+    "InMemorySource", "Int8", "Int16", "Int32", "Int64", "Json", "List", "ParquetConfig", "PostgreSQLConfig",
+    "Publication", "RandomDataSource", "RetrievalJob", "RetrievalRequest", "String", "Struct", "Time", "Timestamp",
+    "UInt8", "UInt16", "UInt32", "UInt64", "ValidFrom", "coalesce", "concat_str", "data_contract", "feature_view",
+    "max_of", "min_of", "publish", "rule", "transform_polars", "when",
 ]  # fmt: skip

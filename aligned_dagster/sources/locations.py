@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from aligned_dagster.sources.azure_location import AzureLocation
 from aligned_dagster.sources.local_location import LocalLocation
 from aligned_dagster.sources.s3_location import S3Location
 
@@ -16,6 +17,9 @@ def _kind(value: Any) -> str:
 
 
 AnyLocation = Annotated[
-    Annotated[LocalLocation, Tag("local")] | Annotated[S3Location, Tag("s3")], Discriminator(_kind)
+    Annotated[LocalLocation, Tag("local")]
+    | Annotated[S3Location, Tag("s3")]
+    | Annotated[AzureLocation, Tag("azure")],
+    Discriminator(_kind),
 ]
 """A place on this machine or in an object store."""

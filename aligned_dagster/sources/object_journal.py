@@ -16,10 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from aligned_dagster.errors import ConflictError, UnreadableSourceError
-from aligned_dagster.sources.object_store import Expected, ObjectStore, StoredObject
-
-_AT_ONCE = 8
-"""Requests under way at a time."""
+from aligned_dagster.sources.object_store import AT_ONCE, Expected, ObjectStore, StoredObject
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class ObjectJournal:
             with suppress(FileNotFoundError):  # another writer carried it out meanwhile
                 store.copy(*pair)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(move, self.moves))
         store.delete(self.removes)
         with suppress(ConflictError):

@@ -13,6 +13,10 @@ ATTEMPTS = 5
 """Times that a request is sent which is throttled, or to which no answer comes, with longer and longer pauses."""
 
 
+AT_ONCE = 8
+"""Requests for small things that are under way at a time."""
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """What a store tells of an object.

@@ -209,7 +209,7 @@ class StagedPartitions(Staged):
             for file in self._kept:  # polars does not name the file that it cannot read
                 footer(self._reader.readable(file))
             raise
-        return self._partitions(PurePath(file) for file in found)
+        return self._partitions(PurePath(file.rpartition("://")[2]) for file in found)
 
     def _conformed(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         return conform(frame, self._request, source_label=f"the frame written to {self._source.uri}")

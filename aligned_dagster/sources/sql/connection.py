@@ -131,9 +131,7 @@ class Session:
         import pyarrow as pa
 
         frames = iter([batches] if isinstance(batches, pl.DataFrame) else batches)
-        sent = self._config.ingest(
-            self, TableName(schema, table), frames, temporary=temporary, create=create
-        )
+        sent = self._config.ingest(self, TableName(schema, table), frames, temporary=temporary, create=create)
         if sent is not None:
             return sent
         first = next(frames, None)
