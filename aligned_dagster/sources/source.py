@@ -40,6 +40,8 @@ _BUILT_IN = {
     "schema_versioned": "aligned_dagster.sources.schema_versioned",
     "postgres_table": "aligned_dagster.sources.postgresql",
     "postgres_query": "aligned_dagster.sources.postgresql",
+    "redshift_table": "aligned_dagster.sources.redshift",
+    "redshift_query": "aligned_dagster.sources.redshift",
 }
 _TYPES: dict[str, type[DataSource]] = {}
 _RETRIED_FOR = 60.0

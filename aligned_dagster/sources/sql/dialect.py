@@ -26,6 +26,7 @@ class Dialect:
             at once what it did to the statistics.
         has_row_place: whether a table's rows have a `ctid`, their place.
         has_distinct_from: whether IS DISTINCT FROM compares nulls.
+        numeric_keeps_digits: whether numeric, without a precision, holds any number; else such bounds stay with polars.
         text_type: the type of a text of any length.
         json_type: the type of a text of JSON that is kept as it is.
         read_only: the statement that lets a transaction change nothing; empty where there is none.
@@ -41,6 +42,7 @@ class Dialect:
     after_commit: tuple[str, ...] = ("DISCARD TEMP", "SELECT pg_stat_force_next_flush()")
     has_row_place: bool = True
     has_distinct_from: bool = True
+    numeric_keeps_digits: bool = True
     text_type: str = "text"
     json_type: str = "json"
     read_only: str = "SET TRANSACTION READ ONLY"

@@ -164,6 +164,8 @@ class _Translator:
 
     def _bound(self, value: pl.Series, of: _Operand, sign: str) -> tuple[Sql, Sql] | None:
         """Both sides of a comparison with a literal."""
+        if of.dtype.is_decimal() and not self._dialect.numeric_keeps_digits:
+            return None
         exact = _exactly(value, of.dtype)
         if exact is None or exact.null_count():
             return None
@@ -222,6 +224,8 @@ class _Translator:
     def _is_in(self, node: Any, values: Any) -> Sql | None:
         of, listed = self._operand(node), _literal(values)
         if of is None or listed is None:
+            return None
+        if of.dtype.is_decimal() and not self._dialect.numeric_keeps_digits:
             return None
         if isinstance(listed.dtype, pl.List | pl.Array):
             listed = (

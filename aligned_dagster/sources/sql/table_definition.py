@@ -142,7 +142,7 @@ def create_table(
     """
     create_schema(session, table)
     lines = [
-        f"{quote(c.stored.name)} {c.stored.sql_type}{_not_null(request.schema.column(c.name), nulls)}"
+        f"{quote(c.stored.name)} {c.stored.sql_type}{not_null(request.schema.column(c.name), nulls)}"
         for c in columns
     ]
     session.execute(f"CREATE TABLE {table.sql} (\n  " + ",\n  ".join(lines) + "\n)")
@@ -184,7 +184,8 @@ def create_key(
         session.execute(f"CREATE INDEX ON {table.sql} ({names})")
 
 
-def _not_null(column: Column, nulls: Mapping[str, int]) -> str:
+def not_null(column: Column, nulls: Mapping[str, int]) -> str:
+    """What a definition says of nulls in a column: NOT NULL where the contract blocks them, and there are none."""
     refused = any(
         isinstance(rule, NotNull) and rule.on_violation in {None, "block"} for rule in column.constraints
     )
