@@ -75,6 +75,7 @@ def copied(session: Session, bucket: StagingBucket, table: TableName, frames: It
 def constant(query: Sql) -> str | None:
     """A query with its values as constants; None where one of them, or a name, could be read as something else.
 
+    >>> from aligned_dagster.sources.sql.bound import Bound
     >>> constant(Sql(("a = ", Bound("o'hara", "text")), REDSHIFT))
     "a = 'o''hara'::varchar(65535)"
     """
