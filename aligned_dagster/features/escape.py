@@ -85,7 +85,31 @@ def _serialise(expression: pl.Expr) -> Any:
             "transform_polars takes polars expressions that can be written down; this one calls a Python function "
             f"or cannot be serialised ({error}).{at(caller())}"
         ) from error
+    if _calls_python(form):
+        raise DerivationError(
+            "transform_polars takes polars expressions that can be written down; this one calls a Python function "
+            f"(map_elements, fold, rolling_map or the like).{at(caller())}"
+        )
     return form
+
+
+# The keys under which polars 2.1 writes a Python function down, as the bytes of a pickle: map_elements and map_batches,
+# fold and reduce, rolling_map.
+_PYTHON = ("AnonymousFunction", "callback", "Map")
+
+
+def _calls_python(form: Any) -> bool:
+    """Whether a Python function is among the calls; polars writes it as bytes where cloudpickle is installed."""
+    rest = [form]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, dict):
+            if any(key in node for key in _PYTHON):
+                return True
+            rest.extend(node.values())
+        elif isinstance(node, list) and not isinstance(next(iter(node), None), int):
+            rest.extend(node)
+    return False
 
 
 def _result(expression: pl.Expr, columns: dict[str, pl.DataType], wanted: DataType | None) -> DataType:

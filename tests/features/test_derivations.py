@@ -313,6 +313,12 @@ BAD: dict[str, Any] = {
     "a Python function in polars": lambda: Float().transform_polars(
         lambda x: x.map_elements(abs, pl.Float64)
     ),
+    "a Python function in a fold": lambda: Float().transform_polars(
+        lambda x: pl.fold(pl.lit(0.0), lambda a, b: a + b, [x, x])
+    ),
+    "a Python function over a rolling window": lambda: Float().transform_polars(
+        lambda x: x.rolling_map(lambda window: window[0], 3)
+    ),
 }
 
 
