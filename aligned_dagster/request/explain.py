@@ -24,6 +24,7 @@ from aligned_dagster.errors import (
     MissingColumnError,
     SourceError,
     SourceNotFoundError,
+    UnavailableSourceError,
     UnreadableSourceError,
 )
 
@@ -33,6 +34,9 @@ _NOTE = re.compile(
 _CONVERSION = re.compile(
     r"conversion from `(.+?)` to `(.+?)` failed in column '(.*)' for .*?: \[(.*)\]", re.DOTALL
 )
+_UNAVAILABLE = re.compile(r"after \d+ retries, max_retries|error sending request|status code: (429|5\d\d)")
+"""What polars says of a store that is throttled or does not answer, after it tried again."""
+
 _PLAN_ERRORS = (
     pl.exceptions.ColumnNotFoundError,
     pl.exceptions.SchemaError,
@@ -54,6 +58,7 @@ def explained(contract: str, source: str = "") -> Iterator[None]:
         SourceNotFoundError: a file is not there, or not any more.
         MissingColumnError: one of several files lacks a column that the others have.
         UnreadableSourceError: polars could not read what is there.
+        UnavailableSourceError: a store did not answer, or was too busy to.
         DerivationError: an expression of the contract cannot be computed.
 
     >>> with explained("person"):
@@ -98,6 +103,11 @@ def explain(error: Exception, contract: str, source: str = "") -> Exception:
         return UnreadableSourceError(
             f"{contract!r} cannot be read: a row of a CSV file has more cells than its header has columns. "
             "Look for a separator inside a cell that is not quoted, and check separator and quote of CsvConfig."
+        )
+    if _UNAVAILABLE.search(short):
+        return UnavailableSourceError(
+            f"{contract!r} cannot be read{place}: the store did not answer, also after several tries. Try again later, or "
+            f"check the endpoint and the network. {short}"
         )
     if isinstance(error, FileNotFoundError):
         return SourceNotFoundError(f"{contract!r} cannot be read{place}: {short}")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aligned_dagster.sources.constructors import Directory, PathText, PlainConstructors
+from aligned_dagster.sources.constructors import FolderConstructors, PathText
 from aligned_dagster.sources.s3_location import S3Location, S3Settings
 
-if TYPE_CHECKING:
-    from aligned_dagster.sources.versioned_directory import VersionedDirectory
 
-
-class AwsS3Config(S3Settings, PlainConstructors):
+class AwsS3Config(S3Settings, FolderConstructors):
     """A bucket whose objects are sources, made as those of a local directory are. See `S3Settings` for the arguments.
 
     >>> bucket = AwsS3Config(
@@ -38,14 +35,6 @@ class AwsS3Config(S3Settings, PlainConstructors):
     def at(self, path: PathText) -> S3Location:
         """The location of a key."""
         return S3Location(config=self, path=os.fspath(path))
-
-    def sub_directory(self, path: PathText) -> Directory:
-        """A prefix whose objects are sources."""
-        return self.directory(path)
-
-    def with_schema_version(self, sub_directory: PathText | None = None) -> VersionedDirectory:
-        """A prefix with a prefix for every schema version; see `Directory.with_schema_version`."""
-        return Directory(location=self.at("")).with_schema_version(sub_directory)
 
 
 AwsConfig = AwsS3Config

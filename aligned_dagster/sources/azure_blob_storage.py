@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aligned_dagster.sources.azure_location import AzureLocation, AzureSettings
-from aligned_dagster.sources.constructors import Directory, PathText, PlainConstructors
-
-if TYPE_CHECKING:
-    from aligned_dagster.sources.versioned_directory import VersionedDirectory
+from aligned_dagster.sources.constructors import FolderConstructors, PathText
 
 
-class AzureBlobConfig(AzureSettings, PlainConstructors):
+class AzureBlobConfig(AzureSettings, FolderConstructors):
     """An account whose blobs are sources, made as those of a local directory are. See `AzureSettings` for the arguments.
 
     >>> config = AzureBlobConfig(
@@ -38,11 +35,3 @@ class AzureBlobConfig(AzureSettings, PlainConstructors):
     def at(self, path: PathText) -> AzureLocation:
         """The location of a blob."""
         return AzureLocation(config=self, path=os.fspath(path))
-
-    def sub_directory(self, path: PathText) -> Directory:
-        """A prefix whose blobs are sources."""
-        return self.directory(path)
-
-    def with_schema_version(self, sub_directory: PathText | None = None) -> VersionedDirectory:
-        """A prefix with a prefix for every schema version; see `Directory.with_schema_version`."""
-        return Directory(location=self.at("")).with_schema_version(sub_directory)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
-from aligned_dagster.sources.environment import from_environment
+from aligned_dagster.sources.environment import check_names, from_environment
 from aligned_dagster.sources.object_location import ObjectLocation
 from aligned_dagster.sources.resource_handle import AnyResource
 
@@ -33,13 +33,17 @@ class AzureSettings(BaseModel):
         container_env: environment variable with the container; the first part of each path where neither is given.
         container: the container itself, in place of `container_env`.
         account_name: the account itself, in place of `account_name_env`.
-        endpoint_url: of another service than Azure's, with the account, such as http://127.0.0.1:10000/devstoreaccount1.
+        endpoint_env: environment variable with the URL of another service than Azure's, the account included, such as
+            http://127.0.0.1:10000/devstoreaccount1.
+        endpoint_url: the URL itself, in place of `endpoint_env`.
         authority_host: where tokens are had, where it is not Azure's.
         verify_certificates: whether the certificates of both must be known; the emulator signs its own.
-        resource: a `dagster_azure` resource with a `blob_client`, which is asked for the account and its credential.
+        resource: a `dagster_azure.blob.AzureBlobStorageResource`, which is asked for the account and its credential.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
     account_id_env: str | None = None
     tenant_id_env: str | None = None
@@ -51,6 +55,7 @@ class AzureSettings(BaseModel):
     container_env: str | None = None
     container: str | None = None
     account_name: str | None = None
+    endpoint_env: str | None = None
     endpoint_url: str | None = None
     authority_host: str | None = None
     verify_certificates: bool = True
@@ -58,6 +63,7 @@ class AzureSettings(BaseModel):
 
     @model_validator(mode="after")
     def _enough(self) -> AzureSettings:
+        check_names(self)
         if self.account_name_env is None and self.account_name is None and self.resource is None:
             raise ConfigurationError(
                 "AzureBlobConfig needs an account: account_name_env='AZURE_ACCOUNT_NAME' or account_name='name'."
@@ -95,13 +101,6 @@ class AzureLocation(ObjectLocation):
 
     kind: Literal["azure"] = "azure"
     config: AzureSettings
-
-    def __init__(self, **fields: Any) -> None:
-        config = fields.get("config")
-        if isinstance(config, AzureSettings) and type(config) is not AzureSettings:
-            plain = {name: getattr(config, name) for name in AzureSettings.model_fields}
-            fields["config"] = AzureSettings.model_validate(plain)
-        super().__init__(**fields)
 
     @property
     def uri(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,40 +14,21 @@ from aligned_dagster.errors import (
     ConflictError,
     SourceNotFoundError,
     UnavailableSourceError,
-    UnsupportedError,
+)
+from aligned_dagster.sources.azure_client import (
+    AzureCredentials,
+    TokenRefusedError,
+    expiry_of,
+    is_anonymous,
+    service_of,
 )
 from aligned_dagster.sources.object_store import AT_ONCE, ATTEMPTS, Expected, ObjectStore, StoredObject
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.azure_location import AzureSettings
 
-_SCOPE = "https://storage.azure.com/.default"
-
-
-class AzureCredentials:
-    """What polars asks for a key or a token when a scan starts. It holds names of environment variables, not secrets.
-
-    Args:
-        settings: how to reach the account.
-    """
-
-    def __init__(self, settings: AzureSettings) -> None:
-        self._settings = settings
-
-    def __call__(self) -> tuple[dict[str, str | None], int | None]:
-        """The key or token, and the second at which it expires."""
-        settings = self._settings
-        if settings.account_key_env is not None:
-            return {"account_key": settings.value(settings.account_key_env, "the account key")}, None
-        credential = service_of(settings).credential
-        if hasattr(credential, "get_token"):
-            token = credential.get_token(_SCOPE)
-            return {"bearer_token": token.token}, token.expires_on
-        if hasattr(credential, "account_key"):
-            return {"account_key": credential.account_key}, None
-        raise UnsupportedError(
-            f"The credential of the resource ({type(credential).__name__}) cannot be passed to polars: use a key or a token."
-        )
+_MARK = "aligned_put"
+"""The metadata that tells which put a blob came from."""
 
 
 class AzureStore(ObjectStore):
@@ -87,8 +68,8 @@ class AzureStore(ObjectStore):
                 options["azure_allow_http"] = "true"
         if not settings.verify_certificates:
             options["allow_invalid_certificates"] = "true"
-        if settings.sas_token_env is not None and settings.account_key_env is None:
-            options["azure_storage_sas_key"] = settings.value(settings.sas_token_env, "the SAS token")
+        if is_anonymous(service):
+            options["azure_skip_signature"] = "true"
             return {"storage_options": options, "credential_provider": None}
         return {"storage_options": options, "credential_provider": AzureCredentials(settings)}
 
@@ -119,30 +100,36 @@ class AzureStore(ObjectStore):
             found = self._client.get_blob_client(key).download_blob()
             return found.readall(), found.properties.etag.strip('"')
 
-    def put(self, key: str, content: Path | bytes, expected: Expected | None = None) -> None:
-        """See `ObjectStore.put`."""
+    def _send(self, key: str, content: Path | bytes, expected: Expected | None, mark: str) -> None:
         from azure.core import MatchConditions
 
-        condition: dict[str, Any] = {"overwrite": True}
+        condition: dict[str, Any] = {"overwrite": True, "metadata": {_MARK: mark}}
         if expected is not None and expected.etag is None:
-            condition = {"overwrite": False}
+            condition |= {"overwrite": False}
         elif expected is not None:
             condition |= {"etag": f'"{expected.etag}"', "match_condition": MatchConditions.IfNotModified}
         blob = self._client.get_blob_client(key)
+        with self._asked(key):
+            if isinstance(content, bytes):
+                blob.upload_blob(content, **condition)
+            else:
+                with content.open("rb") as body:
+                    blob.upload_blob(body, length=content.stat().st_size, **condition)
+
+    def _mark_of(self, key: str) -> str | None:
         try:
             with self._asked(key):
-                if isinstance(content, bytes):
-                    blob.upload_blob(content, **condition)
-                else:
-                    with content.open("rb") as body:
-                        blob.upload_blob(body, length=content.stat().st_size, **condition)
+                found: dict[str, str] = self._client.get_blob_client(key).get_blob_properties().metadata
         except FileNotFoundError:
-            raise ConflictError(f"{self.uri}/{key} was removed by another writer.") from None
+            return None
+        return found.get(_MARK)
 
     def copy(self, source: str, target: str) -> None:
         """See `ObjectStore.copy`. The bytes pass through this machine: a copy by the server needs a signed address."""
+        before = self.head(target)
         content, _ = self.get(source)
-        self.put(target, content)
+        with suppress(ConflictError):
+            self.put(target, content, Expected(None if before is None else before.etag))
 
     def delete(self, keys: Iterable[str]) -> None:
         """See `ObjectStore.delete`."""
@@ -166,9 +153,13 @@ class AzureStore(ObjectStore):
         place = f"{self.uri}/{key}"
         try:
             yield
+        except TokenRefusedError as error:
+            raise AccessDeniedError(
+                f"{place}: Microsoft's login gave no token ({error}). {self._advice}."
+            ) from None
         except exceptions.ClientAuthenticationError as error:
             raise AccessDeniedError(
-                f"{place}: Azure refused the credentials ({_code(error)}). Check {self._named}."
+                f"{place}: Azure refused the credentials ({_code(error)}). {self._advice}."
             ) from None
         except exceptions.HttpResponseError as error:
             code, status = _code(error), error.status_code
@@ -182,7 +173,7 @@ class AzureStore(ObjectStore):
                 raise ConflictError(f"{place} was changed by another writer ({code}).") from None
             if status in (401, 403):
                 raise AccessDeniedError(
-                    f"{place}: Azure refused access ({code}). Check {self._named}, and what they may do there."
+                    f"{place}: Azure refused access ({code}). {self._advice}, and what they may do there."
                 ) from None
             raise UnavailableSourceError(
                 f"{place}: Azure answered {code or status}, also after {ATTEMPTS} tries. Try again later."
@@ -194,8 +185,9 @@ class AzureStore(ObjectStore):
             ) from None
 
     @property
-    def _named(self) -> str:
+    def _advice(self) -> str:
         settings = self._settings
+        ended = expiry_of(settings)
         names = (
             settings.account_key_env,
             settings.sas_token_env,
@@ -203,75 +195,11 @@ class AzureStore(ObjectStore):
             settings.client_id_env,
         )
         known = [name for name in (*names, settings.client_secret_env) if name is not None]
-        return ", ".join(known) or "Azure's default credentials"
-
-
-def service_of(settings: AzureSettings) -> Any:
-    """A client of the account; the same one for the same settings and values.
-
-    Raises:
-        ConfigurationError: an environment variable is not set.
-    """
-    if settings.resource is not None:
-        return _service_of_resource(settings.resource)
-    account = settings.account_name or settings.value(settings.account_name_env or "", "the account")
-    secret = settings.account_key_env or settings.sas_token_env
-    values = tuple(
-        None if name is None else settings.value(name, what)
-        for name, what in (
-            (secret, "the account key or SAS token"),
-            (None if secret else settings.tenant_id_env, "the tenant"),
-            (None if secret else settings.client_id_env, "the client id"),
-            (None if secret else settings.client_secret_env, "the client secret"),
-        )
-    )
-    return _service(
-        account, settings.endpoint_url, settings.authority_host, settings.verify_certificates, *values
-    )
-
-
-@lru_cache(16)
-def _service_of_resource(resource: Any) -> Any:
-    return resource.ready().blob_client
-
-
-@lru_cache(16)
-def _service(
-    account: str,
-    endpoint: str | None,
-    authority: str | None,
-    verify: bool,
-    secret: str | None,
-    tenant: str | None,
-    client: str | None,
-    client_secret: str | None,
-) -> Any:
-    from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential
-    from azure.storage.blob import BlobServiceClient
-
-    identity: dict[str, Any] = {"connection_verify": verify}
-    if authority is not None:
-        identity |= {"authority": authority, "disable_instance_discovery": True}
-    credential: Any
-    if secret is not None:
-        signed = "sig=" in secret
-        credential = (
-            AzureSasCredential(secret.lstrip("?")) if signed else AzureNamedKeyCredential(account, secret)
-        )
-    elif tenant is not None and client is not None and client_secret is not None:
-        credential = ClientSecretCredential(tenant, client, client_secret, **identity)
-    else:
-        credential = DefaultAzureCredential(**identity)
-    return BlobServiceClient(
-        endpoint or f"https://{account}.blob.core.windows.net",
-        credential=credential,
-        retry_total=ATTEMPTS - 1,
-        initial_backoff=1,
-        connection_timeout=5,
-        connection_verify=verify,
-    )
+        default = "Azure's default credentials" if settings.resource is None else repr(settings.resource)
+        expired = f"The SAS token expired at {ended}: make a new one. " if ended else ""
+        return f"{expired}Check {', '.join(known) or default}"
 
 
 def _code(error: Any) -> str:
-    return str(getattr(error, "error_code", None) or getattr(error, "status_code", None) or "no code")
+    code = getattr(error, "error_code", None) or getattr(error, "status_code", None) or "no code"
+    return str(getattr(code, "value", code))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import polars as pl
+import polars.selectors as cs
 
 from aligned_dagster.errors import MissingColumnError, did_you_mean
 from aligned_dagster.features.literals import thaw
@@ -209,10 +210,17 @@ def _read(
     formatter: DateFormatter,
 ) -> pl.Expr:
     place = Place(request.name, source_label, column.name, stored, column.dtype, request.zone)
-    expr = cast(pl.col(stored), dtype, place, formatter)
+    expr = cast(_column(stored), dtype, place, formatter)
     if column.has_default and column.default is not None:
         expr = expr.fill_null(_literal(column))
     return expr
+
+
+def _column(stored: str) -> pl.Expr:
+    """A stored column, also one whose name polars would take for a pattern."""
+    if stored == "*" or (stored.startswith("^") and stored.endswith("$")):
+        return cs.by_name(stored).as_expr()
+    return pl.col(stored)
 
 
 def _filler(column: Column) -> pl.Expr:

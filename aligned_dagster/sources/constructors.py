@@ -129,23 +129,11 @@ class PlainConstructors(Constructors[FileDataSource, PartitionedParquetSource]):
         return Directory(location=self.at(path))
 
 
-class Directory(BaseModel, PlainConstructors):
-    """A directory whose files are sources, on this machine or in an object store.
-
-    Args:
-        location: where it is.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    location: AnyLocation
-
-    def at(self, path: PathText) -> AnyLocation:
-        """A place below it."""
-        return self.location.child(os.fspath(path))
+class FolderConstructors(PlainConstructors):
+    """Makes files, directories of files, and directories of schema versions, below a place that is a directory."""
 
     def sub_directory(self, path: PathText) -> Directory:
-        """A directory in this directory."""
+        """A directory in this directory; of a bucket, a prefix."""
         return self.directory(path)
 
     def with_schema_version(self, sub_directory: PathText | None = None) -> VersionedDirectory:
@@ -161,5 +149,20 @@ class Directory(BaseModel, PlainConstructors):
         """
         from aligned_dagster.sources.versioned_directory import VersionedDirectory
 
-        below = self if sub_directory is None else self.sub_directory(sub_directory)
-        return VersionedDirectory(location=below.location)
+        return VersionedDirectory(location=self.at("" if sub_directory is None else sub_directory))
+
+
+class Directory(BaseModel, FolderConstructors):
+    """A directory whose files are sources, on this machine or in an object store.
+
+    Args:
+        location: where it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    location: AnyLocation
+
+    def at(self, path: PathText) -> AnyLocation:
+        """A place below it."""
+        return self.location.child(os.fspath(path)) if os.fspath(path) else self.location

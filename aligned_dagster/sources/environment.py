@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+
+from pydantic import BaseModel, SecretStr
 
 from aligned_dagster.errors import ConfigurationError, did_you_mean
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def from_environment(variable: str, what: str) -> str:
@@ -30,3 +35,40 @@ def from_environment(variable: str, what: str) -> str:
         f"The environment variable {variable}, {what}, {state}.{did_you_mean(variable, os.environ)} "
         "Set it where this process starts, or name another one in the config."
     )
+
+
+def secret_from_environment(variable: str, what: str) -> SecretStr:
+    """The value of an environment variable, which does not show itself.
+
+    Args:
+        variable: its name.
+        what: what it stands for, for the error.
+
+    Raises:
+        ConfigurationError: it is not set, or empty.
+    """
+    return SecretStr(from_environment(variable, what))
+
+
+def environment_of(prefix: str) -> tuple[tuple[str, SecretStr], ...]:
+    """The environment variables with names that begin so, sorted: clouds look for their credentials there."""
+    return tuple(
+        (name, SecretStr(os.environ[name])) for name in sorted(os.environ) if name.startswith(prefix)
+    )
+
+
+def check_names(settings: BaseModel) -> None:
+    """Refuse what cannot be the name of an environment variable, such as a secret that was given in its place.
+
+    Args:
+        settings: of which the fields that end in `_env` are looked at.
+
+    Raises:
+        ConfigurationError: with the field, and without what it holds.
+    """
+    for field, value in settings:
+        if field.endswith("_env") and value is not None and not _NAME.fullmatch(value):
+            raise ConfigurationError(
+                f"{field} of {type(settings).__name__} must be the name of an environment variable, such as "
+                f"{field.removesuffix('_env').upper()!r}, and not what it holds."
+            )

@@ -77,10 +77,12 @@ class FileDataSource(WritableSource):
         return self._read(self.location.readable(file.path), request, limit)
 
     def fingerprint(self) -> Fingerprint:
-        """See `DataSource.fingerprint`. Rows are known for Parquet, from its footer."""
+        """See `DataSource.fingerprint`. The version of an object is its etag; rows of Parquet are those of its footer."""
         file = self.location.existing_file()
         with explained(self.label, self.uri):
             rows = self.format.rows(self.location.readable(file.path))
+        if not isinstance(file.path, Path) and file.mark:
+            return Fingerprint(file.mark, file.modified, file.size, rows)
         return fingerprint_files([file], file.path.parent, rows)
 
     def stage(
@@ -97,18 +99,17 @@ class FileDataSource(WritableSource):
             raise PublishError(
                 f"{self.uri} is a directory: {request.name!r} cannot be written to it as one file."
             )
-        writer: FileWriter | None = None
+        with publishing.writing(request.name, self.uri):
+            writer = self.location.file_writer()
+        staged = writer.staging / "rows"
         try:
-            with publishing.writing(request.name, self.uri):
-                writer = self.location.file_writer()
+            with writer.undisturbed(), publishing.writing(request.name, self.uri):
                 if mode != "overwrite":
                     writer.begin()
                 rows = conform(frame, request, source_label=f"the frame written to {self.uri}")
-                staged = writer.staging / self.location.name
                 self._sink(self._merged(rows, request, mode, where, writer.staging), request, staged)
         except BaseException:
-            if writer is not None:
-                writer.close()
+            writer.close()
             raise
         return StagedFile(self, request, staged, where, writer)
 

@@ -186,7 +186,13 @@ class CsvFormat(FileFormat):
         found = frame.collect_schema().names()
         if self.config.header:
             _refuse_repeated(found, names, file)
-            return frame
+            quote = self.config.quote or ""
+            escaped = [
+                name for name in found if quote and quote * 2 in name
+            ]  # polars leaves them so in a header
+            return (
+                frame.rename({name: name.replace(quote * 2, quote) for name in escaped}) if escaped else frame
+            )
         if len(found) != len(names):
             raise UnreadableSourceError(
                 f"{file} has {len(found)} columns and no header, and the contract has {len(names)} stored columns "

@@ -17,6 +17,7 @@ from aligned_dagster.sources.location import (
     Readable,
     StoredFile,
     TreeWriter,
+    is_hidden,
     named,
     not_found,
 )
@@ -109,8 +110,8 @@ class LocalLocation(Location):
         root = self.resolved()
         found: list[Path] = []
         for directory, names, entries in os.walk(root):
-            names[:] = sorted(name for name in names if not name.startswith((".", "_")))
-            found += [Path(directory, entry) for entry in sorted(entries) if not entry.startswith((".", "_"))]
+            names[:] = sorted(name for name in names if not is_hidden(name))
+            found += [Path(directory, entry) for entry in sorted(entries) if not is_hidden(entry)]
         journal = Journal.pending(root)
         return stored_files(found if journal is None else journal.applied_to(found))
 

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import IO, Any, Literal, Self
@@ -56,39 +57,8 @@ class Readable:
         return self.address
 
 
-class FileWriter(ABC):
-    """Puts one finished file in the place of another, or where none was, in one step.
-
-    Attributes:
-        staging: an empty directory of this machine in which the file is made.
-    """
-
-    staging: Path
-
-    @abstractmethod
-    def begin(self) -> None:
-        """From here to the end no other writer changes the file unnoticed; a second call does nothing.
-
-        Raises:
-            PublishError: another writer holds it for too long.
-        """
-
-    @abstractmethod
-    def publish(self, staged: Path) -> None:
-        """Make a file of the staging directory the one that readers see.
-
-        Raises:
-            ConflictError: another writer was faster since `begin`.
-            PublishError: it could not be written; the old one is still there.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let others write, and remove the staging directory."""
-
-
-class TreeWriter(ABC):
-    """Puts files into a directory and takes others away, all of them or, after a crash, all of them later.
+class LocationWriter(ABC):
+    """What publishes at a place: finished files of this machine take the places of others.
 
     Attributes:
         staging: an empty directory of this machine in which the files are made.
@@ -98,11 +68,39 @@ class TreeWriter(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """From here to the end no other writer changes the directory unnoticed; what a killed one left is finished.
+        """From here to the end no other writer changes the place unnoticed; what a killed one left is finished.
+
+        A second call does nothing.
 
         Raises:
             PublishError: another writer holds it for too long.
         """
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Raise what goes wrong while old rows are read as a conflict, where another writer replaced them meanwhile."""
+        return nullcontext()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let others write, and remove what was staged and not published."""
+
+
+class FileWriter(LocationWriter):
+    """Puts one finished file in the place of another, or where none was, in one step."""
+
+    @abstractmethod
+    def publish(self, staged: Path) -> None:
+        """Make a file of the staging directory the one that readers see.
+
+        Raises:
+            ConflictError: another writer was faster since `begin`.
+            PublishError: it could not be written; the old one is still there.
+            UnavailableSourceError: no answer came, so that it may be there or not.
+        """
+
+
+class TreeWriter(LocationWriter):
+    """Puts files into a directory and takes others away, all of them or, after a crash, all of them later."""
 
     @abstractmethod
     def publish(self, moves: Iterable[tuple[Path, PurePath]], removes: Iterable[PurePath]) -> None:
@@ -111,11 +109,8 @@ class TreeWriter(ABC):
         Raises:
             ConflictError: another writer was faster since `begin`.
             PublishError: it could not be done; the old files are still there.
+            UnavailableSourceError: no answer came, so that it may be done or not.
         """
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let others write, and remove what was staged and not published."""
 
 
 class Location(BaseModel, ABC):
@@ -198,6 +193,10 @@ class Location(BaseModel, ABC):
     def readable(self, path: PurePath) -> Readable:
         """How to read a file whose path begins with the root."""
 
+    def readables(self, paths: Iterable[PurePath]) -> list[Readable]:
+        """How to read several files."""
+        return [self.readable(path) for path in paths]
+
     @abstractmethod
     def read_bytes(self, path: PurePath) -> bytes:
         """The content of a small file.
@@ -213,6 +212,15 @@ class Location(BaseModel, ABC):
     @abstractmethod
     def tree_writer(self) -> TreeWriter:
         """What publishes files below this place."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or directory of that name holds no rows; a partition `_key=value` does.
+
+    >>> is_hidden("_SUCCESS"), is_hidden(".crc"), is_hidden("_key=1")
+    (True, True, False)
+    """
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def not_found(place: Location, contract: str | None, what: str, advice: str) -> SourceNotFoundError:

@@ -3,8 +3,8 @@
 New objects are put beside the directory, under hidden keys. Then the journal is put, on the condition that it is the one
 that was read before: that moment is the publish, and of two writers one gets a conflict. The objects are then copied to
 their places, the others removed, and the journal is marked as done. A reader that finds a journal which is not done reads
-as if it were; the next writer finishes what a killed one left. Copying the same journal twice changes nothing, and its
-hidden objects go only after it is done, so that a late copy finds nothing to copy.
+as if it were; the next writer finishes what a killed one left. Copying the same journal twice changes nothing. Its hidden
+objects go before it is done, so that once another publish can begin a late copy finds nothing to copy.
 """
 
 from __future__ import annotations
@@ -71,22 +71,50 @@ class ObjectJournal:
             return
 
         def move(pair: tuple[str, str]) -> None:
-            with suppress(FileNotFoundError):  # another writer carried it out meanwhile
+            with suppress(FileNotFoundError):  # it was copied, by a killed writer or by another one
                 store.copy(*pair)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(move, self.moves))
         store.delete(self.removes)
+        staged = [source for source, _ in self.moves]
+        store.delete([source for source in staged if not _is_value(source)])
+        store.delete(
+            [source for source in staged if _is_value(source)]
+        )  # without it no reader knows the others
         with suppress(ConflictError):
             replace(self, moves=(), removes=(), done=True).commit(store, key, expected)
-        store.delete([source for source, _ in self.moves])
 
-    def applied_to(self, objects: Iterable[StoredObject], store: ObjectStore) -> list[StoredObject]:
-        """The objects that hold the rows, wherever they are by now."""
+    def applied_to(
+        self, objects: Iterable[StoredObject], staged: Iterable[StoredObject], uri: str
+    ) -> list[StoredObject]:
+        """The objects that hold the rows, wherever they are by now.
+
+        Args:
+            objects: below the directory, listed after `staged`.
+            staged: the hidden ones.
+            uri: of the directory, for errors.
+
+        Raises:
+            UnreadableSourceError: one is nowhere.
+        """
         listed = {one.key: one for one in objects}
-        staged = {one.key: one for one in store.list(self.staging)}
-        hidden = {*self.removes, *(target for _, target in self.moves)}
-        kept = [one for one in listed.values() if one.key not in hidden]
-        moved = [staged.get(source) or listed.get(target) for source, target in self.moves]
-        shown = [one for one in moved if one is not None and not one.key.rpartition("/")[2].startswith(".")]
-        return [*kept, *shown]
+        hidden = {one.key: one for one in staged}
+        changed = {*self.removes, *(target for _, target in self.moves)}
+        found = [one for one in listed.values() if one.key not in changed]
+        for source, target in self.moves:
+            if _is_value(target):
+                continue
+            moved = hidden.get(source) or listed.get(target)
+            if moved is None:
+                raise UnreadableSourceError(
+                    f"{uri}: the rows of {target} are gone, though the journal of its last publish lists them. Were objects "
+                    "whose names begin with '.' removed? Write the directory again."
+                )
+            found.append(moved)
+        return found
+
+
+def _is_value(key: str) -> bool:
+    """Whether an object holds the value of its partition and no rows."""
+    return key.rpartition("/")[2].startswith(".")

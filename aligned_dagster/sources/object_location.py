@@ -5,22 +5,32 @@ from __future__ import annotations
 import io
 import posixpath
 from abc import abstractmethod
+from collections.abc import Iterable
 from pathlib import PurePath, PurePosixPath
 from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import BaseModel, field_validator
 
-from aligned_dagster.errors import ConfigurationError, UnreadableSourceError, did_you_mean
+from aligned_dagster.errors import (
+    ConfigurationError,
+    UnavailableSourceError,
+    UnreadableSourceError,
+    did_you_mean,
+)
 from aligned_dagster.sources.location import (
     FileWriter,
     Location,
     Readable,
     StoredFile,
     TreeWriter,
+    is_hidden,
     named,
     not_found,
 )
 from aligned_dagster.sources.object_store import ObjectStore, StoredObject
+
+_LOOKS = 20
+"""Times that a directory is listed which is published to meanwhile."""
 
 
 class ObjectLocation(Location):
@@ -32,7 +42,22 @@ class ObjectLocation(Location):
         clean = posixpath.normpath(path.strip("/")) if path.strip("/") else ""
         if clean == ".." or clean.startswith("../"):
             raise ConfigurationError(f"{path!r} leaves its bucket. Give a path below it.")
+        if any(character < " " or character == "\x7f" for character in path):
+            raise ConfigurationError(
+                f"{path!r} has a control character, which no name of an object can have."
+            )
         return "" if clean == "." else clean
+
+    @field_validator("config", mode="before", check_fields=False)
+    @classmethod
+    def _plain(cls, config: object) -> object:
+        """The settings alone, of a config that also has constructors."""
+        kind = cls.model_fields["config"].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(config, kind)):
+            return config
+        if type(config) is not kind:
+            return kind.model_validate({name: getattr(config, name) for name in kind.model_fields})
+        return config
 
     @abstractmethod
     def store(self) -> ObjectStore:
@@ -81,9 +106,10 @@ class ObjectLocation(Location):
 
     def existing_file(self, contract: str | None = None) -> StoredFile:
         """See `Location.existing_file`."""
-        found = self.store().head(self.key)
+        store = self.store()
+        found = store.head(self.key)
         if found is not None:
-            return self._file(found)
+            return _file(found, store)
         if self.what_is_there() == "directory":
             raise UnreadableSourceError(
                 f"{named(self.uri, contract)} is a directory. Name a file in it, or use partitioned_parquet_at."
@@ -104,10 +130,21 @@ class ObjectLocation(Location):
         from aligned_dagster.sources.object_journal import ObjectJournal
 
         store = self.store()
-        journal, _ = ObjectJournal.read(store, self.hidden("journal"))
-        objects = [one for one in store.list(self._prefix) if not _is_hidden(one.key[len(self._prefix) :])]
-        found = objects if journal is None else journal.applied_to(objects, store)
-        return [self._file(one) for one in found]
+        for _ in range(_LOOKS):
+            journal, before = ObjectJournal.read(store, self.hidden("journal"))
+            staged = (
+                [] if journal is None else list(store.list(journal.staging))
+            )  # before what it is copied to
+            found = [one for one in store.list(self._prefix) if not _in_hidden(one.key[len(self._prefix) :])]
+            _, after = ObjectJournal.read(store, self.hidden("journal"))
+            if before == after:
+                if journal is not None:
+                    found = journal.applied_to(found, staged, self.uri)
+                return [_file(one, store) for one in found]
+        raise UnavailableSourceError(
+            f"{self.uri} was published to each of {_LOOKS} times that its objects were listed, so no state of it is known. "
+            "Try again when fewer write to it."
+        )
 
     def directories(self) -> list[str]:
         """See `Location.directories`."""
@@ -116,9 +153,18 @@ class ObjectLocation(Location):
 
     def readable(self, path: PurePath) -> Readable:
         """See `Location.readable`."""
+        return self.readables([path])[0]
+
+    def readables(self, paths: Iterable[PurePath]) -> list[Readable]:
+        """See `Location.readables`."""
         store = self.store()
-        address = f"{store.uri.partition('://')[0]}://{path.as_posix()}"
-        return Readable(address, lambda: io.BytesIO(store.get(self.key_of(path))[0]), store.options)
+        scheme, options = store.uri.partition("://")[0], store.options
+
+        def one(path: PurePath) -> Readable:
+            key = self.key_of(path)
+            return Readable(f"{scheme}://{path.as_posix()}", lambda: io.BytesIO(store.get(key)[0]), options)
+
+        return [one(path) for path in paths]
 
     def read_bytes(self, path: PurePath) -> bytes:
         """See `Location.read_bytes`."""
@@ -144,10 +190,6 @@ class ObjectLocation(Location):
     def _prefix(self) -> str:
         return f"{self.key}/" if self.key else ""
 
-    def _file(self, found: StoredObject) -> StoredFile:
-        path = PurePosixPath(self.store().bucket, found.key)
-        return StoredFile(path, found.size, found.modified, found.etag)
-
     def _near(self) -> str:
         above = posixpath.dirname(self.key)
         names = [name.rstrip("/") for name in self.store().children(f"{above}/" if above else "")]
@@ -156,5 +198,9 @@ class ObjectLocation(Location):
         return did_you_mean(self.name, [name for name in names if not name.startswith(".")])
 
 
-def _is_hidden(relative: str) -> bool:
-    return any(part.startswith((".", "_")) for part in relative.split("/"))
+def _file(found: StoredObject, store: ObjectStore) -> StoredFile:
+    return StoredFile(PurePosixPath(store.bucket, found.key), found.size, found.modified, found.etag)
+
+
+def _in_hidden(relative: str) -> bool:
+    return any(is_hidden(part) for part in relative.split("/"))

@@ -6,18 +6,22 @@ object when its query fails. Writers of one machine wait for each other; those o
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
 import posixpath
 import tempfile
 import uuid
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from aligned_dagster.errors import ConflictError
-from aligned_dagster.sources.location import FileWriter, TreeWriter
+from aligned_dagster.errors import ConflictError, SourceError, UnavailableSourceError
+from aligned_dagster.sources import publishing
+from aligned_dagster.sources.location import FileWriter, LocationWriter, TreeWriter
 from aligned_dagster.sources.object_journal import ObjectJournal
 from aligned_dagster.sources.object_store import Expected
 from aligned_dagster.sources.publishing import WriterLock, new_staging, remove
@@ -29,11 +33,11 @@ _AT_ONCE = 4
 """Files that are sent at a time."""
 
 
-class ObjectFileWriter(FileWriter):
-    """Puts one object.
+class ObjectWriter(LocationWriter):
+    """What both writers hold: the store, a lock against others of this machine, and a directory of it.
 
     Args:
-        place: where.
+        place: where objects are put.
     """
 
     def __init__(self, place: ObjectLocation) -> None:
@@ -45,11 +49,41 @@ class ObjectFileWriter(FileWriter):
         self.staging = new_staging(here)
 
     def begin(self) -> None:
-        """See `FileWriter.begin`."""
+        """See `LocationWriter.begin`."""
         self._lock.acquire()
         if self._expected is None:
-            found = self._store.head(self._place.key)
-            self._expected = Expected(None if found is None else found.etag)
+            self._expected = self._found()
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """See `LocationWriter.undisturbed`. A writer of another machine replaces what is read in several requests."""
+        try:
+            yield
+        except SourceError:
+            if self._expected is not None and self._standing() != self._expected:
+                raise conflict(self._place) from None
+            raise
+
+    def _found(self) -> Expected:
+        """What must still stand there when it is published; an unfinished publish is carried out before."""
+        return self._standing()
+
+    @abstractmethod
+    def _standing(self) -> Expected:
+        """What stands where the publish will be decided."""
+
+    def close(self) -> None:
+        """See `LocationWriter.close`."""
+        remove(self.staging)
+        self._lock.release()
+
+
+class ObjectFileWriter(ObjectWriter, FileWriter):
+    """Puts one object."""
+
+    def _standing(self) -> Expected:
+        found = self._store.head(self._place.key)
+        return Expected(None if found is None else found.etag)
 
     def publish(self, staged: Path) -> None:
         """See `FileWriter.publish`."""
@@ -59,44 +93,31 @@ class ObjectFileWriter(FileWriter):
         except ConflictError:
             raise conflict(self._place) from None
 
-    def close(self) -> None:
-        """See `FileWriter.close`."""
-        remove(self.staging)
-        self._lock.release()
 
-
-class ObjectTreeWriter(TreeWriter):
-    """Puts objects and removes others by a journal; see `object_journal`.
-
-    Args:
-        place: the directory.
-    """
+class ObjectTreeWriter(ObjectWriter, TreeWriter):
+    """Puts objects and removes others by a journal; see `object_journal`."""
 
     def __init__(self, place: ObjectLocation) -> None:
-        self._place = place
-        self._store = place.store()
+        super().__init__(place)
         self._journal = place.hidden("journal")
-        self._expected: Expected | None = None
         self._sent: list[str] = []
-        here = _on_this_machine(place)
-        self._lock = WriterLock(here)
-        self.staging = new_staging(here)
 
-    def begin(self) -> None:
-        """See `TreeWriter.begin`."""
-        self._lock.acquire()
-        if self._expected is not None:
-            return
-        pending, self._expected = ObjectJournal.read(self._store, self._journal)
+    def _found(self) -> Expected:
+        pending, expected = ObjectJournal.read(self._store, self._journal)
         if pending is not None:
             pending.carry_out(self._store, self._journal)
-            _, self._expected = ObjectJournal.read(self._store, self._journal)
+            expected = self._standing()
+        self._remove_stale()
+        return expected
+
+    def _standing(self) -> Expected:
+        return ObjectJournal.read(self._store, self._journal)[1]
 
     def publish(self, moves: Iterable[tuple[Path, PurePath]], removes: Iterable[PurePath]) -> None:
-        """See `TreeWriter.publish`."""
+        """See `TreeWriter.publish`. What is published and not carried out, since the store went away, the next writer ends."""
         self.begin()
         assert self._expected is not None
-        prefix = f"{self._place.hidden('staging')}-{uuid.uuid4().hex[:12]}"
+        prefix = f"{self._staged}{uuid.uuid4().hex[:12]}"
         files = [(staged, self._place.key_of(target)) for staged, target in moves]
         placed = tuple((posixpath.join(prefix, self._below(key)), key) for _, key in files)
         self._sent = [hidden for hidden, _ in placed]
@@ -105,20 +126,32 @@ class ObjectTreeWriter(TreeWriter):
         targets = {key for _, key in placed}
         gone = tuple(key for key in map(self._place.key_of, removes) if key not in targets)
         journal = ObjectJournal(prefix, placed, gone)
+        sent, self._sent = self._sent, []  # whoever gets no answer does not know that nobody needs them
         try:
             journal.commit(self._store, self._journal, self._expected)
         except ConflictError:
+            self._sent = sent
             raise conflict(self._place) from None
-        self._sent = []
-        journal.carry_out(self._store, self._journal)
+        with suppress(UnavailableSourceError):
+            journal.carry_out(self._store, self._journal)
 
     def close(self) -> None:
-        """See `TreeWriter.close`."""
-        remove(self.staging)
+        """See `LocationWriter.close`."""
         try:
-            self._store.delete(self._sent)
+            with suppress(UnavailableSourceError):  # they go after a day
+                self._store.delete(self._sent)
         finally:
-            self._lock.release()
+            super().close()
+
+    @property
+    def _staged(self) -> str:
+        """What the keys of hidden objects begin with."""
+        return f"{self._place.hidden('staging')}-"
+
+    def _remove_stale(self) -> None:
+        """Remove hidden objects that a killed writer left."""
+        old = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=publishing.STALE_AFTER)
+        self._store.delete([one.key for one in self._store.list(self._staged) if one.modified < old])
 
     def _below(self, key: str) -> str:
         return posixpath.relpath(key, self._place.key or ".")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from aligned_dagster.errors import ConflictError
 
 ATTEMPTS = 5
 """Times that a request is sent which is throttled, or to which no answer comes, with longer and longer pauses."""
@@ -87,9 +90,10 @@ class ObjectStore(ABC):
             FileNotFoundError: it is not there.
         """
 
-    @abstractmethod
     def put(self, key: str, content: Path | bytes, expected: Expected | None = None) -> None:
         """Write an object, whole or not at all.
+
+        A put whose answer is lost is sent again and then meets its own object, which its mark tells from others.
 
         Args:
             key: its name.
@@ -99,10 +103,24 @@ class ObjectStore(ABC):
         Raises:
             ConflictError: something else stands there.
         """
+        mark = uuid.uuid4().hex
+        try:
+            self._send(key, content, expected, mark)
+        except (ConflictError, FileNotFoundError):
+            if self._mark_of(key) != mark:
+                raise ConflictError(f"{self.uri}/{key} was changed by another writer.") from None
+
+    @abstractmethod
+    def _send(self, key: str, content: Path | bytes, expected: Expected | None, mark: str) -> None:
+        """See `put`; the mark is kept with the object."""
+
+    @abstractmethod
+    def _mark_of(self, key: str) -> str | None:
+        """The mark that an object was put with; None where there is none."""
 
     @abstractmethod
     def copy(self, source: str, target: str) -> None:
-        """Copy an object within the store.
+        """Copy an object within the store, unless another writer changes the target meanwhile and the store can tell.
 
         Raises:
             FileNotFoundError: the source is not there.

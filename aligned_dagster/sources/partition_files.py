@@ -49,8 +49,6 @@ def footer(file: Readable) -> Mapping[str, pl.DataType]:
         UnreadableSourceError: the file is damaged.
     """
     try:
-        if not file.options:
-            return pl.read_parquet_schema(file.address)
         scan = pl.scan_parquet(file.address, glob=False, hive_partitioning=False, **file.options)
         return scan.collect_schema()
     except pl.exceptions.PolarsError as error:

@@ -27,6 +27,7 @@ VALUE_FILE = ".partition-value"
 P = TypeVar("P", bound=PurePath)
 
 _LONGEST = 200
+_LONGEST_KEY = 50
 _CUT = "%~"
 
 
@@ -153,8 +154,8 @@ def check_keys(keys: Sequence[str]) -> tuple[str, ...]:
     """The keys themselves, when directories can be named by them.
 
     Raises:
-        ConfigurationError: there is none, one comes twice, or one has a character that a directory cannot
-            hold.
+        ConfigurationError: there is none, one comes twice, or one is too long or has a character that a
+            directory cannot hold.
     """
     if not keys:
         raise ConfigurationError(
@@ -163,6 +164,7 @@ def check_keys(keys: Sequence[str]) -> tuple[str, ...]:
     for key in keys:
         if keys.count(key) > 1:
             raise ConfigurationError(f"The partition key {key!r} is named twice.")
-        if not key or key.startswith((".", "_HIVE")) or re.search(r"[=/%\\\x00-\x1f]", key):
+        refused = key.startswith((".", "_HIVE")) or re.search(r"[=/%\\\x00-\x1f]", key)
+        if not key or refused or len(key.encode()) > _LONGEST_KEY:
             raise ConfigurationError(f"{key!r} cannot be a partition key: no directory can be named by it.")
     return tuple(keys)

@@ -17,7 +17,7 @@ from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.casting import CheckedCast, Place, from_text, is_widened
 from aligned_dagster.sources.conform import conform, stored_names
 from aligned_dagster.sources.date_formatter import DateFormatter
-from aligned_dagster.sources.location import Location, Readable
+from aligned_dagster.sources.location import Location, Readable, StoredFile
 from aligned_dagster.sources.partition_files import footer, tag_of
 from aligned_dagster.sources.partition_path import is_cut, partition_values
 
@@ -60,20 +60,41 @@ class PartitionReader:
         """Of the directory, for errors."""
         return self.location.uri
 
-    def files(self) -> list[PurePath]:
+    def files(self) -> list[StoredFile]:
         """All data files, as if an unfinished publish had been carried out; none where there is no directory.
 
         Raises:
             UnreadableSourceError: a file lies outside of the partitions.
         """
-        found = [one.path for one in self.location.files() if one.path.name.lower().endswith(_SUFFIXES)]
+        found = [one for one in self.location.files() if one.path.name.lower().endswith(_SUFFIXES)]
         for file in found:
-            self.values(file)
+            self.values(file.path)
+        return found
+
+    def existing_files(self, contract: str | None = None) -> list[StoredFile]:
+        """All data files of a directory that must be there, in one look.
+
+        Args:
+            contract: whose source it is, for errors.
+
+        Raises:
+            SourceNotFoundError: nothing is there.
+            UnreadableSourceError: a file is there, or lies outside of the partitions.
+        """
+        found = self.files()
+        if not found:
+            self.location.existing_directory(contract)
         return found
 
     def readable(self, file: PurePath) -> Readable:
         """How to read a data file, be it stored or only staged on this machine."""
-        return Readable.local(file) if isinstance(file, Path) else self.location.readable(file)
+        return self._readables([file])[0]
+
+    def _readables(self, files: list[PurePath]) -> list[Readable]:
+        """How to read data files, all of them stored or all of them staged."""
+        if isinstance(files[0], Path):
+            return [Readable.local(Path(file)) for file in files]
+        return self.location.readables(files)
 
     def values(self, file: PurePath) -> Values:
         """The values of the keys, as text, of one file.
@@ -170,7 +191,7 @@ class PartitionReader:
         request: RetrievalRequest,
         path_as: str | None,
     ) -> pl.LazyFrame:
-        readables = [self.readable(file) for file in files]
+        readables = self._readables(files)
         addresses = [file.address for file in readables]
         options: dict[str, Any] = {
             **readables[0].options,

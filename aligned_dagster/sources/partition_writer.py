@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,10 @@ class StagedPartitions(Staged):
         if self._where is None:
             return self.frame
         return self._reader.read(self._new, self._request).filter(self._where)
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """See `LocationWriter.undisturbed`."""
+        return self._writer.undisturbed()
 
     def write(self, mode: WriteMode, frame: pl.LazyFrame, where: pl.Expr | None) -> None:
         """Stage rows.
@@ -153,8 +157,9 @@ class StagedPartitions(Staged):
         if self._settled:
             return
         self._writer.begin()
-        self._sizes = {one.path: one.size for one in self._source.location.files()}
-        old = self._reader.files()
+        found = self._reader.files()
+        self._sizes = {one.path: one.size for one in found}
+        old = [one.path for one in found]
         if self._overwrites:
             self._replaced = old
         elif self._where is not None and self._is_about_keys:
@@ -267,7 +272,7 @@ def stage_partitions(
     with publishing.writing(request.name, source.uri):
         staged = StagedPartitions(source, request, source.location.tree_writer())
     try:
-        with publishing.writing(request.name, source.uri):
+        with staged.undisturbed(), publishing.writing(request.name, source.uri):
             staged.write(mode, frame, where)
     except BaseException:
         staged.discard()

@@ -86,20 +86,17 @@ class PartitionedParquetSource(WritableSource):
     def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         """See `DataSource.all_data`. A filter on a key opens the files of those partitions only."""
         self.check(request)
-        self.location.existing_directory(request.name)
         reader = self.reader
-        frame = reader.read(reader.files(), request)
+        frame = reader.read([file.path for file in reader.existing_files(request.name)], request)
         return frame if limit is None else frame.head(limit)
 
     def fingerprint(self) -> Fingerprint:
         """See `DataSource.fingerprint`. Rows come from the footers, and only of files of this machine."""
-        root = self.location.existing_directory()
-        names = set(self.files())
-        files = [one for one in self.location.files() if one.path in names]
+        files = self.reader.existing_files()
         with explained(self.label, self.uri):
             local = [one.path for one in files if isinstance(one.path, Path)]
             rows = count_rows(local) if len(local) == len(files) else None
-        return fingerprint_files(files, root, rows)
+        return fingerprint_files(files, self.location.root, rows)
 
     def stage(
         self,
@@ -153,4 +150,4 @@ class PartitionedParquetSource(WritableSource):
         Raises:
             UnreadableSourceError: a file lies outside of the partitions.
         """
-        return self.reader.files()
+        return [file.path for file in self.reader.files()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 from urllib.parse import quote
 
@@ -57,7 +57,11 @@ class PostgreSQLConfig(SqlConfig):
         return self.model_copy(update={"schema_name": name})
 
     def table(
-        self, name: str, mapping_values: Mapping[str, str] | None = None, schema: str | None = None
+        self,
+        name: str,
+        mapping_values: Mapping[str, str] | None = None,
+        schema: str | None = None,
+        partition_keys: Sequence[str] = (),
     ) -> PostgreSQLTable:
         """A table or view.
 
@@ -65,9 +69,14 @@ class PostgreSQLConfig(SqlConfig):
             name: as it is stored, in upper and lower case.
             mapping_values: stored name to name in the contract.
             schema: its schema; that of the config, or else the search path, if not given.
+            partition_keys: columns of the contract whose values are its partitions: a run replaces the rows of its own.
         """
         return PostgreSQLTable(
-            config=self, table=name, table_schema=schema, mapping_values=dict(mapping_values or {})
+            config=self,
+            table=name,
+            table_schema=schema,
+            mapping_values=dict(mapping_values or {}),
+            partition_keys=tuple(partition_keys),
         )
 
     def fetch(self, sql: str, mapping_values: Mapping[str, str] | None = None) -> PostgreSQLQuery:

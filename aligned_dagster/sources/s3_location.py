@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
-from aligned_dagster.sources.environment import from_environment
+from aligned_dagster.sources.environment import check_names, from_environment
 from aligned_dagster.sources.object_location import ObjectLocation
 from aligned_dagster.sources.resource_handle import AnyResource
 
@@ -34,7 +34,9 @@ class S3Settings(BaseModel):
         resource: a `dagster_aws.s3.S3Resource`, which is asked for the keys, the region and the endpoint.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
     access_token_env: str | None = None
     secret_token_env: str | None = None
@@ -49,6 +51,7 @@ class S3Settings(BaseModel):
 
     @model_validator(mode="after")
     def _enough(self) -> S3Settings:
+        check_names(self)
         if (self.bucket_env is None) == (self.bucket is None):
             raise ConfigurationError(
                 "AwsS3Config needs a bucket: bucket_env='AWS_BUCKET' or bucket='name', one of them."
@@ -102,11 +105,3 @@ class S3Location(ObjectLocation):
     def store(self) -> S3Store:
         """See `ObjectLocation.store`."""
         return self.config.store()
-
-    def __init__(self, **fields: Any) -> None:
-        config = fields.get("config")
-        if isinstance(config, S3Settings) and type(config) is not S3Settings:
-            fields["config"] = S3Settings.model_validate(
-                {name: getattr(config, name) for name in S3Settings.model_fields}
-            )
-        super().__init__(**fields)

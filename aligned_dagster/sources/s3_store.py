@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from aligned_dagster.errors import (
     UnavailableSourceError,
 )
 from aligned_dagster.sources.object_store import AT_ONCE, ATTEMPTS, Expected, ObjectStore, StoredObject
+from aligned_dagster.sources.s3_client import S3Credentials, access_to, no_keys
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.s3_location import S3Settings
@@ -25,31 +25,14 @@ if TYPE_CHECKING:
 _DENIED = {"403", "401", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _DENIED |= {"ExpiredToken", "InvalidToken", "InvalidSecurity"}
 _CONFLICT = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_MISSING = {"NoSuchKey", "NoSuchUpload", "404", "NotFound"}
+_MARK = "aligned-put"
+"""The metadata that tells which put an object came from."""
 _PART = 64 << 20
 """Bytes of a part; larger files are sent in several."""
 
-
-class S3Credentials:
-    """What polars asks for the keys each time a scan starts. It holds names of environment variables, not keys.
-
-    Args:
-        settings: how to reach the bucket.
-    """
-
-    def __init__(self, settings: S3Settings) -> None:
-        self._settings = settings
-
-    def __call__(self) -> tuple[dict[str, str | None], int | None]:
-        """The keys, and the second at which they expire."""
-        found = client_of(self._settings)._request_signer._credentials
-        if found is None:
-            raise ConfigurationError(_no_keys(self._settings))
-        keys = found.get_frozen_credentials()
-        given = {"aws_access_key_id": keys.access_key, "aws_secret_access_key": keys.secret_key}
-        if keys.token:
-            given["aws_session_token"] = keys.token
-        expiry = getattr(found, "_expiry_time", None)
-        return given, (int(expiry.timestamp()) if isinstance(expiry, dt.datetime) else None)
+_COPIED_AT_ONCE = 1 << 30
+"""Bytes of the largest object that one request copies; the store would do five times that."""
 
 
 class S3Store(ObjectStore):
@@ -80,11 +63,14 @@ class S3Store(ObjectStore):
         """See `ObjectStore.options`."""
         found = self._client.meta
         options: dict[str, Any] = {"max_retries": ATTEMPTS}
-        if found.region_name:
+        if found.region_name and found.region_name != "aws-global":
             options["aws_region"] = found.region_name
         if self._is_elsewhere:
             options["aws_endpoint_url"] = found.endpoint_url
             options["aws_allow_http"] = "true"
+        if access_to(self._settings).session is None:
+            options["aws_skip_signature"] = "true"
+            return {"storage_options": options, "credential_provider": None}
         return {"storage_options": options, "credential_provider": S3Credentials(self._settings)}
 
     def head(self, key: str) -> StoredObject | None:
@@ -119,32 +105,52 @@ class S3Store(ObjectStore):
 
     def get(self, key: str) -> tuple[bytes, str]:
         """See `ObjectStore.get`."""
-        with self._asked(key):
-            found = self._client.get_object(Bucket=self._bucket, Key=key)
-            return found["Body"].read(), found["ETag"].strip('"')
+        from botocore.exceptions import HTTPClientError, IncompleteReadError
 
-    def put(self, key: str, content: Path | bytes, expected: Expected | None = None) -> None:
+        with self._asked(key):
+            tries = 0
+            while True:
+                found = self._client.get_object(Bucket=self._bucket, Key=key)
+                try:
+                    return found["Body"].read(), found["ETag"].strip('"')
+                except (HTTPClientError, IncompleteReadError):  # cut in mid-content: boto3 does not try again
+                    tries += 1
+                    if tries == ATTEMPTS:
+                        raise
+
+    def _send(self, key: str, content: Path | bytes, expected: Expected | None, mark: str) -> None:
         """See `ObjectStore.put`. A store that knows no conditions takes the object in any case."""
         where = {"Bucket": self._bucket, "Key": key}
+        marked = {**where, "Metadata": {_MARK: mark}}
         condition: dict[str, str] = {}
         if expected is not None:
             condition = {"IfNoneMatch": "*"} if expected.etag is None else {"IfMatch": expected.etag}
+        with self._asked(key):
+            if isinstance(content, bytes):
+                self._client.put_object(**marked, Body=content, **condition)
+            elif content.stat().st_size <= _PART:
+                with content.open("rb") as body:
+                    self._client.put_object(**marked, Body=body, **condition)
+            else:
+                upload_id = self._client.create_multipart_upload(**marked)["UploadId"]
+                self._put_in_parts(content, {**where, "UploadId": upload_id}, condition)
+
+    def _mark_of(self, key: str) -> str | None:
         try:
             with self._asked(key):
-                if isinstance(content, bytes):
-                    self._client.put_object(**where, Body=content, **condition)
-                elif content.stat().st_size <= _PART:
-                    with content.open("rb") as body:
-                        self._client.put_object(**where, Body=body, **condition)
-                else:
-                    self._put_in_parts(content, where, condition)
-        except FileNotFoundError:  # if-match on an object that is gone
-            raise ConflictError(f"{self.uri}/{key} was removed by another writer.") from None
+                found: dict[str, str] = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
+        except FileNotFoundError:
+            return None
+        return found.get(_MARK)
 
     def copy(self, source: str, target: str) -> None:
         """See `ObjectStore.copy`."""
+        where = {"Bucket": self._bucket, "Key": source}
         with self._asked(source):
-            self._client.copy({"Bucket": self._bucket, "Key": source}, self._bucket, target)
+            if self._client.head_object(**where)["ContentLength"] <= _COPIED_AT_ONCE:
+                self._client.copy_object(CopySource=where, Bucket=self._bucket, Key=target)
+            else:
+                self._client.copy(where, self._bucket, target)
 
     def delete(self, keys: Iterable[str]) -> None:
         """See `ObjectStore.delete`. One request a key: not every store takes the checksum of a request for many."""
@@ -156,8 +162,7 @@ class S3Store(ObjectStore):
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(remove, keys))
 
-    def _put_in_parts(self, content: Path, where: dict[str, str], condition: dict[str, str]) -> None:
-        upload = {**where, "UploadId": self._client.create_multipart_upload(**where)["UploadId"]}
+    def _put_in_parts(self, content: Path, upload: dict[str, str], condition: dict[str, str]) -> None:
         try:
             parts: list[dict[str, Any]] = []
             with content.open("rb") as body:
@@ -173,7 +178,9 @@ class S3Store(ObjectStore):
 
     @cached_property
     def _client(self) -> Any:
-        return client_of(self._settings)
+        client = access_to(self._settings).client
+        client.meta.events.register("needs-retry.s3", _wait_after_a_cut, unique_id="aligned-dagster-cut")
+        return client
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -197,19 +204,24 @@ class S3Store(ObjectStore):
                 ) from None
             if code in _CONFLICT or status in (409, 412):
                 raise ConflictError(f"{place} was changed by another writer.") from None
+            if (
+                code == "400" and error.operation_name == "HeadObject"
+            ):  # an answer without a body has no reason
+                code = "400, as to a session token that is wrong or has expired"
+                status = 401
             if code in _DENIED or status in (401, 403):
                 raise AccessDeniedError(
                     f"{place}: the store refused access ({code}). Check the keys in {self._keys}, and that they may "
                     f"{error.operation_name} there."
                 ) from None
-            if code in {"NoSuchKey", "404", "NotFound"}:
+            if code in _MISSING:
                 raise FileNotFoundError(place) from None
             raise UnavailableSourceError(
                 f"{place}: the store answered {code or status} to {error.operation_name}, also after {ATTEMPTS} tries: "
-                f"{answer.get('Message', '')}. Try again later."
+                f"{str(answer.get('Message', '')).rstrip('.')}. Try again later."
             ) from None
         except NoCredentialsError:
-            raise ConfigurationError(_no_keys(self._settings)) from None
+            raise ConfigurationError(no_keys(self._settings)) from None
         except BotoCoreError as error:
             raise UnavailableSourceError(
                 f"{place} cannot be reached at {self._client.meta.endpoint_url} ({type(error).__name__}), also after "
@@ -226,56 +238,15 @@ class S3Store(ObjectStore):
             f"{self._settings.access_token_env} and {self._settings.secret_token_env}"
             if self._settings.access_token_env
             else "the environment or profile of AWS"
+            if self._settings.resource is None
+            else repr(self._settings.resource)
         )
 
 
-def client_of(settings: S3Settings) -> Any:
-    """A boto3 client; the same one for the same settings and values.
-
-    Raises:
-        ConfigurationError: an environment variable is not set.
-    """
-    if settings.resource is not None:
-        return _client_of_resource(settings.resource)
-    return _client(
-        settings.value(None, settings.access_token_env, "the access key"),
-        settings.value(None, settings.secret_token_env, "the secret key"),
-        settings.value(None, settings.session_token_env, "the session token"),
-        settings.value(settings.region, settings.region_env, "the region"),
-        settings.value(settings.endpoint_url, settings.endpoint_env, "the endpoint"),
-    )
-
-
-@lru_cache(16)
-def _client_of_resource(resource: Any) -> Any:
-    return resource.ready().get_client()
-
-
-@lru_cache(16)
-def _client(
-    access_key: str | None,
-    secret_key: str | None,
-    token: str | None,
-    region: str | None,
-    endpoint: str | None,
-) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=5,
-        read_timeout=60,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        max_pool_connections=32,
-        s3={"addressing_style": "path"} if endpoint else None,
-    )
-    session = boto3.Session(access_key, secret_key, token, region)
-    region = session.region_name or ("us-east-1" if endpoint else None)
-    return session.client("s3", region_name=region, endpoint_url=endpoint, config=config)
-
-
-def _no_keys(settings: S3Settings) -> str:
-    return (
-        f"No keys for the bucket {settings.shown_bucket!r} were found: name environment variables with "
-        "access_token_env and secret_token_env, or set up the AWS environment or profile."
-    )
+def _wait_after_a_cut(response: tuple[Any, Any] | None, attempts: int, **_: object) -> float | None:
+    """Seconds after which a request is sent again whose answer ends among its headers: boto3 takes it for an empty one."""
+    if response is None or attempts >= ATTEMPTS:
+        return None
+    answer = response[0]
+    whole = {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}
+    return None if whole or answer.status_code == 204 else 0.1 * 2**attempts

@@ -8,18 +8,20 @@ from aligned_dagster.errors import PublishError
 from aligned_dagster.sources.sql.config import SqlConfig
 from aligned_dagster.sources.sql.connection import Session
 from aligned_dagster.sources.sql.sql_errors import said
+from aligned_dagster.sources.sql.writes import Writes
 
 PATIENCE = 15.0
 """Seconds in which to find out what became of a commit whose answer was lost."""
 
 
-def commit(session: Session, config: SqlConfig, contract: str, uri: str) -> None:
+def commit(session: Session, writes: Writes, config: SqlConfig, contract: str, uri: str) -> None:
     """Make what was written last.
 
     Where the connection is lost meanwhile, the server is asked what became of the transaction.
 
     Args:
         session: the transaction.
+        writes: has written in it.
         config: the database.
         contract: the contract whose rows were written.
         uri: the table.
@@ -29,7 +31,6 @@ def commit(session: Session, config: SqlConfig, contract: str, uri: str) -> None
     """
     from adbc_driver_manager import Error
 
-    writes = config.writes()
     mark = writes.mark(session)
     try:
         session.commit()

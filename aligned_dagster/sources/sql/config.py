@@ -143,7 +143,7 @@ class SqlConfig(BaseModel):
 
     def _checked(self, address: str, where: str) -> str | ConfigurationError:
         """The address with a scheme that the driver knows, and with what every connection of ours sets."""
-        example = "postgresql://user:password@host:5432/database"
+        example = f"{self.schemes[0]}://user:password@host:{self.dialect.default_port}/database"
         scheme, found, rest = address.partition("://")
         if not found or scheme.split("+")[0] not in self.schemes:
             return ConfigurationError(

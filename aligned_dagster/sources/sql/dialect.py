@@ -65,6 +65,15 @@ class Dialect:
         """
         return f"${number}::{sql_type}"
 
+    def literal(self, text: str) -> str:
+        """A text as a constant, for a statement that takes no bound values. A zero byte, which no text holds, is left out.
+
+        >>> print(Dialect().literal("o'hara"), Dialect().literal("back" + chr(92)))
+        'o''hara' E'back\\\\'
+        """
+        escaped = text.replace("\0", "").replace("'", "''")
+        return "E'" + escaped.replace("\\", "\\\\") + "'" if "\\" in escaped else f"'{escaped}'"
+
     def setting(self, number: int, sql_type: str) -> str:
         """The place of a bound value in a query that is streamed by COPY, which takes no parameters.
 

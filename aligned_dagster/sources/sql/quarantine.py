@@ -82,7 +82,7 @@ def write_quarantine(
                 opened.ingest(
                     table.name, spool.batches({name: name for name in _COLUMNS}), schema=table.schema
                 )
-                commit(opened, config, request.name, uri)
+                commit(opened, writes, config, request.name, uri)
     finally:
         spool.remove()
     return uri

@@ -55,6 +55,10 @@ class RedshiftDialect(Dialect):
         """See `Dialect.placeholder`."""
         return f"${number}::{LONGEST_TEXT if sql_type == 'text' else sql_type}"
 
+    def literal(self, text: str) -> str:
+        """See `Dialect.literal`. A backslash might escape there, and so becomes a slash."""
+        return super().literal(text.replace("\\", "/"))
+
     def byte_order(self, operand: str) -> str:
         """See `Dialect.byte_order`."""
         return operand

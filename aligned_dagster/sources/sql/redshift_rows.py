@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from aligned_dagster.sources.sql.connection import Session
 
-VALUES = 8_000
-"""Values of one statement; Redshift takes 32,767."""
+VALUES = 7_000
+"""Values of one statement. Redshift takes 32,767, and libpq an answer of 30,000 bytes, in which each value has 4."""
 
 TEXT_BYTES = 4 << 20
 """About how long the texts of one statement are at most; Redshift takes statements of 16 MB."""
@@ -54,26 +55,30 @@ def insert_rows(session: Session, table: TableName, frames: Iterable[pl.DataFram
             columns = stored_columns(session, table, frame.columns)
         texts = pl.DataFrame([as_text(values) for values in frame])
         for part in _parts(texts):
-            execute_untold(session, insertion(table, columns, part.height), _values(part))
+            statement = partial(insertion, table, columns, part.height)
+            execute_untold(session, statement, _values(part))
         count += frame.height
     return count
 
 
 def execute_untold(
-    session: Session, statement: str, parameters: Sequence[Any] = (), scrubbed: Callable[[str], str] = str
+    session: Session,
+    statement: Callable[[], str],
+    parameters: Sequence[Any] = (),
+    scrubbed: Callable[[str], str] = str,
 ) -> None:
     """Run a statement that no error is to quote, because it is long or holds keys, as the driver's errors do.
 
     Args:
         session: the transaction.
-        statement: the statement.
+        statement: gives it, so that no frame of an error's traceback holds it.
         parameters: its values.
         scrubbed: takes secrets out of what the server says.
     """
     from adbc_driver_manager import Error
 
     try:
-        session.execute(statement, parameters)
+        session.execute(statement(), parameters)
         return
     except Error as error:
         words = scrubbed(str(error).rpartition("ERROR:")[2].strip())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +12,23 @@ from typing import TYPE_CHECKING
 import polars as pl
 import polars.selectors as cs
 
+from aligned_dagster.errors import SourceError
 from aligned_dagster.sources.sql.bound import Sql, sql
 from aligned_dagster.sources.sql.identifiers import TableName, quote
 from aligned_dagster.sources.sql.redshift_dialect import REDSHIFT
 from aligned_dagster.sources.sql.redshift_rows import execute_untold, insert_rows
+from aligned_dagster.sources.sql.sql_errors import RowsAsideError, said
 from aligned_dagster.sources.sql.staging_bucket import StagingBucket
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.sql.connection import Session
+
+
+_OF_THE_BUCKET = re.compile(r"S3|Spectrum|IAM|credential|manifest|UNLOAD|COPY", re.IGNORECASE)
+"""Words of an error that the bucket and what is in it may be to blame for."""
+
+_DANGEROUS = {"\\", "\0"}
+"""What might be read as something else in a text."""
 
 
 def unloaded(
@@ -65,8 +75,12 @@ def copied(session: Session, bucket: StagingBucket, table: TableName, frames: It
                 frame.write_parquet(file)
                 bucket.put(f"{place}{number:06d}.parquet", file)
                 count += frame.height
-        statement = copy_statement(table, waiting[0].columns, bucket.uri(place), bucket.credentials_sql())
-        execute_untold(session, statement, scrubbed=bucket.scrubbed)
+        names = waiting[0].columns
+        _run(
+            session,
+            bucket,
+            lambda: copy_statement(table, names, bucket.uri(place), bucket.credentials_sql()),
+        )
     finally:
         bucket.remove(place)
     return count
@@ -85,23 +99,24 @@ def constant(query: Sql) -> str | None:
             parts.append(part)
         elif part.constant is not None:
             parts.append(part.constant)
-        elif part.sql_type == "text":
-            escaped = part.text.replace("'", "''")
-            parts.append(f"'{escaped}'::{REDSHIFT.text_type}")
+        elif part.sql_type == "text" and not _DANGEROUS & set(part.text):
+            parts.append(f"{REDSHIFT.literal(part.text)}::{REDSHIFT.text_type}")
         else:
             return None
     text = "".join(parts)
-    return None if "\\" in text or "\0" in text else text
+    return None if _DANGEROUS & set(text) else text
 
 
 def unload_statement(query: str, uri: str, credentials: str) -> str:
     """The statement that puts the rows of a query into a directory.
 
     >>> unload_statement("SELECT 'a'", "s3://b/p/", "IAM_ROLE 'arn'")
-    "UNLOAD ('SELECT ''a''') TO 's3://b/p/' IAM_ROLE 'arn' FORMAT AS PARQUET"
+    "UNLOAD ('SELECT ''a''') TO 's3://b/p/' IAM_ROLE 'arn' FORMAT AS PARQUET MANIFEST VERBOSE"
     """
-    escaped = query.replace("'", "''")
-    return f"UNLOAD ('{escaped}') TO '{uri}' {credentials} FORMAT AS PARQUET"
+    return (
+        f"UNLOAD ({REDSHIFT.literal(query)}) TO {REDSHIFT.literal(uri)} {credentials} "
+        "FORMAT AS PARQUET MANIFEST VERBOSE"
+    )
 
 
 def copy_statement(table: TableName, columns: Sequence[str], uri: str, credentials: str) -> str:
@@ -111,15 +126,35 @@ def copy_statement(table: TableName, columns: Sequence[str], uri: str, credentia
     'COPY "t" ("a") FROM \\'s3://b/p/\\' IAM_ROLE \\'arn\\' FORMAT AS PARQUET'
     """
     listed = ", ".join(map(quote, columns))
-    return f"COPY {table.sql} ({listed}) FROM '{uri}' {credentials} FORMAT AS PARQUET"
+    return f"COPY {table.sql} ({listed}) FROM {REDSHIFT.literal(uri)} {credentials} FORMAT AS PARQUET"
 
 
 def _unloaded(session: Session, bucket: StagingBucket, query: str) -> Generator[pl.DataFrame, None, None]:
     place = bucket.new_place()
     try:
-        statement = unload_statement(query, bucket.uri(place), bucket.credentials_sql())
-        execute_untold(session, statement, scrubbed=bucket.scrubbed)
+        _run(session, bucket, lambda: unload_statement(query, bucket.uri(place), bucket.credentials_sql()))
         for frame in bucket.frames(place):
             yield frame.with_columns(cs.datetime().dt.cast_time_unit("us"))
     finally:
         bucket.remove(place)
+
+
+def _run(session: Session, bucket: StagingBucket, statement: Callable[[], str]) -> None:
+    """Run a statement that holds the keys of the bucket, which no error and no frame of its traceback shows.
+
+    Raises:
+        RowsAsideError: the server cannot reach the bucket, or finds something else in it.
+    """
+    from adbc_driver_manager import Error
+
+    try:
+        execute_untold(session, statement, scrubbed=bucket.scrubbed)
+        return
+    except Error as error:
+        words = said(str(error))
+        if not _OF_THE_BUCKET.search(words):
+            raise
+    raise RowsAsideError(
+        f"Redshift has trouble with the rows on their way by {bucket.location.uri}: {words}. {bucket.advice}",
+        SourceError,
+    )

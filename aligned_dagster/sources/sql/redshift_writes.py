@@ -25,13 +25,15 @@ from aligned_dagster.sources.sql.outgoing import Outgoing
 from aligned_dagster.sources.sql.redshift_catalog import last_write, lock_table
 from aligned_dagster.sources.sql.redshift_dialect import REDSHIFT
 from aligned_dagster.sources.sql.spool import Spool
-from aligned_dagster.sources.sql.table_definition import create_schema, not_null
+from aligned_dagster.sources.sql.table_definition import create_schema
 from aligned_dagster.sources.sql.write_errors import state_of
-from aligned_dagster.sources.sql.writes import Writes
+from aligned_dagster.sources.sql.writes import Upsert, Writes, held
 
 _NOT_THERE = {"42P01", "3F000"}
 _THERE_BY_NOW = {"23505", "42P06", "42P07", "40001", "XX000"}
 _TRIES = 5
+_PATIENCE = 5000
+"""Milliseconds to wait for a lock that a lost connection may still hold."""
 
 
 @dataclass
@@ -47,6 +49,7 @@ class RedshiftWrites(Writes):
     dist_key: str | None = None
     sort_keys: tuple[str, ...] = ()
     _locked: TableName | None = field(default=None, init=False, repr=False)
+    _before: str | None = field(default=None, init=False, repr=False)
 
     waited_too_long: ClassVar[frozenset[str]] = frozenset({"57014"})
 
@@ -89,6 +92,13 @@ class RedshiftWrites(Writes):
         """See `Writes.merges`. Never: there are no unique indexes."""
         return False
 
+    @property
+    def attributes(self) -> str:
+        """See `Writes.attributes`."""
+        spread = "" if self.dist_key is None else f" DISTSTYLE KEY DISTKEY ({quote(self.dist_key)})"
+        by = ", ".join(map(quote, self.sort_keys))
+        return f"{spread}{by and f' COMPOUND SORTKEY ({by})'}"
+
     def create_table(
         self,
         session: Session,
@@ -110,16 +120,7 @@ class RedshiftWrites(Writes):
                 f"{table.text} of {request.name!r} cannot have {unknown[0]!r} as a key to distribute or sort by: its "
                 f"columns are {', '.join(map(repr, names))}."
             )
-        create_schema(session, table)
-        session.execute(self.definition(table, request, columns, nulls))
-        told = f"Rows of {request.name}, written by aligned_dagster"
-        session.execute(f"COMMENT ON TABLE {table.sql} IS {_literal(told)}")
-        for column in columns:
-            description = request.schema.column(column.name).description
-            if description:
-                session.execute(
-                    f"COMMENT ON COLUMN {table.sql}.{column.stored.sql} IS {_literal(description)}"
-                )
+        super().create_table(session, table, request, columns, nulls)
         made = table_shape(session, table)
         if made is None or [column.name for column in made.columns] != names:
             raise PublishError(
@@ -127,22 +128,6 @@ class RedshiftWrites(Writes):
                 "lower case. Give it names in lower case (mapping_values=...), or let it keep them: ALTER USER ... "
                 "SET enable_case_sensitive_identifier TO true."
             )
-
-    def definition(
-        self,
-        table: TableName,
-        request: RetrievalRequest,
-        columns: Sequence[Outgoing],
-        nulls: Mapping[str, int],
-    ) -> str:
-        """The statement that creates a table."""
-        lines = ",\n  ".join(
-            f"{c.stored.sql} {c.stored.sql_type}{not_null(request.schema.column(c.name), nulls)}"
-            for c in columns
-        )
-        spread = "" if self.dist_key is None else f" DISTSTYLE KEY DISTKEY ({quote(self.dist_key)})"
-        by = ", ".join(map(quote, self.sort_keys))
-        return f"CREATE TABLE {table.sql} (\n  {lines}\n){spread}{by and f' COMPOUND SORTKEY ({by})'}"
 
     def create_key(
         self,
@@ -158,26 +143,16 @@ class RedshiftWrites(Writes):
     def add(self, session: Session, table: TableName, columns: Sequence[Outgoing], spool: Spool) -> None:
         """See `Writes.add`."""
         _refuse_casts(table, columns)
-        session.ingest(table.name, spool.batches(_held(columns)), schema=table.schema)
+        session.ingest(table.name, spool.batches(held(columns)), schema=table.schema)
 
-    def upsert(
-        self,
-        session: Session,
-        table: TableName,
-        columns: Sequence[Outgoing],
-        key: Sequence[str],
-        spool: Spool,
-        *,
-        merge: bool,
-        with_nulls: bool,
-    ) -> None:
+    def upsert(self, session: Session, table: TableName, new: Upsert) -> None:
         """See `Writes.upsert`."""
-        _refuse_casts(table, columns)
+        _refuse_casts(table, new.columns)
         received = TableName(None, f"aligned_{uuid.uuid4().hex[:12]}")
-        names = [column.stored.name for column in columns]
-        create, *others = upsert_statements(table, received, names, key, with_nulls=with_nulls)
+        names = [column.stored.name for column in new.columns]
+        create, *others = upsert_statements(table, received, names, new.key, with_nulls=new.with_nulls)
         session.execute(create)
-        session.ingest(received.name, spool.batches(_held(columns)), temporary=True)
+        session.ingest(received.name, new.spool.batches(held(new.columns)), temporary=True)
         for statement in others:
             session.execute(statement)
 
@@ -191,19 +166,25 @@ class RedshiftWrites(Writes):
         if self._locked is None:
             return None
         beside, mark = lock_table(self._locked), uuid.uuid4().hex
+        self._before = last_write(session, self._locked)
         session.execute(f"DELETE FROM {beside.sql}")
         session.execute(f"INSERT INTO {beside.sql} ({quote('last_write')}) VALUES ($1::varchar(32))", (mark,))
         return mark
 
     def outcome(self, config: SqlConfig, mark: str | None) -> str | None:
-        """See `Writes.outcome`. Nobody knows where the mark is not there: the server may still be at it."""
+        """See `Writes.outcome`. As long as the server is at it, the mark cannot be read."""
         from adbc_driver_manager import Error
 
         from aligned_dagster.errors import SourceError
 
         if self._locked is not None:
             with suppress(Error, OSError, SourceError), session(config) as other:
-                return "committed" if last_write(other, self._locked) == mark else None
+                other.execute(f"SET statement_timeout TO {_PATIENCE}")
+                found = last_write(other, self._locked)
+                other.execute("RESET statement_timeout")
+                return {mark: "committed", self._before: "aborted"}.get(
+                    found
+                )  # else others have written since
         return None
 
     def ask(self, mark: str | None) -> str:
@@ -249,12 +230,3 @@ def _refuse_casts(table: TableName, columns: Sequence[Outgoing]) -> None:
                 f"The column {column.stored.name!r} of {table.text} is {column.stored.sql_type}, which is only read. "
                 "Nothing was written; store texts in a varchar."
             )
-
-
-def _held(columns: Sequence[Outgoing]) -> dict[str, str]:
-    return {column.stored.name: column.held for column in columns}
-
-
-def _literal(text: str) -> str:
-    """A text for a statement that takes no bound values; a backslash might escape, and so becomes a slash."""
-    return "'" + text.replace("\0", "").replace("\\", "/").replace("'", "''") + "'"

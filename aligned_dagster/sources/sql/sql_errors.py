@@ -41,6 +41,19 @@ _LOST = re.compile(
 )
 
 
+class RowsAsideError(SourceError):
+    """What happened to rows on a way around the connection. It is raised anew with the contract and the source.
+
+    Args:
+        words: what happened, and what to do.
+        kind: the class of the error that is raised in the end.
+    """
+
+    def __init__(self, words: str, kind: type[SourceError]) -> None:
+        super().__init__(words)
+        self.kind = kind
+
+
 @contextmanager
 def explained_sql(contract: str, source: str, config: SqlConfig | None = None) -> Iterator[None]:
     """Raise what the database says inside the block as an error of ours.
@@ -61,13 +74,15 @@ def explained_sql(contract: str, source: str, config: SqlConfig | None = None) -
     better: AlignedError | None = None
     try:
         yield
+    except RowsAsideError as error:
+        better = error.kind(f"{contract!r} in {source}: {error}")
     except Exception as error:
         if not (isinstance(error, Error) or "[libpq]" in str(error)):
             raise
         text = str(error) if config is None else config.scrubbed(str(error))
         better = sql_error(text, getattr(error, "sqlstate", None), contract, source)
     if better is not None:
-        raise better  # outside of the block above: the driver's error may hold the address
+        raise better from None  # the driver's error may hold the address
 
 
 def sql_error(text: str, state: str | None, contract: str, source: str) -> AlignedError:

@@ -122,10 +122,13 @@ class SqlTableSource(SqlSource, WritableSource):
         table: its name, as it is stored.
         table_schema: its schema; that of the config, or else the search path, if not given.
         mapping_values: stored name to name in the contract.
+        partition_keys: columns of the contract whose values divide its rows into partitions, which are replaced by
+            deleting and inserting the rows with those values.
     """
 
     table: str
     table_schema: str | None = None
+    partition_keys: tuple[str, ...] = ()
 
     __hash__ = DataSource.__hash__
 
@@ -135,6 +138,14 @@ class SqlTableSource(SqlSource, WritableSource):
         if name is not None and (not name or "\0" in name):
             raise ConfigurationError(f"{name!r} is no name of a table or schema.")
         return name
+
+    @field_validator("partition_keys")
+    @classmethod
+    def _named_once(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigurationError(f"The partition key {key!r} is named twice.")
+        return keys
 
     @property
     def table_name(self) -> TableName:

@@ -28,6 +28,7 @@ from aligned_dagster.sources.sql.replaced_part import condition_in_sql
 from aligned_dagster.sources.sql.spool import Spool
 from aligned_dagster.sources.sql.table_definition import columns_to_send
 from aligned_dagster.sources.sql.write_errors import state_of, writing_sql
+from aligned_dagster.sources.sql.writes import Upsert
 from aligned_dagster.sources.writing import (
     Published,
     Staged,
@@ -133,7 +134,7 @@ class StagedTable(Staged):
             self._make_ready()
             self._send()
             rows = self._spool.count if self._is_whole else None
-            commit(self._opened, self._config, self._request.name, self._source.uri)
+            commit(self._opened, self._writes, self._config, self._request.name, self._source.uri)
         self.discard()
         return Published(self._source.uri, rows=rows)
 
@@ -256,7 +257,7 @@ class StagedTable(Staged):
         if self._mode == "upsert" and not self._is_whole:
             nulls = self._has_null_keys()
             merge = self._merges(with_nulls=nulls)
-            writes.upsert(opened, table, columns, self._key, self._spool, merge=merge, with_nulls=nulls)
+            writes.upsert(opened, table, Upsert(columns, self._key, self._spool, merge, nulls))
             return
         if self._is_whole:
             writes.remove(opened, table)

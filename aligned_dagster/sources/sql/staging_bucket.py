@@ -1,72 +1,71 @@
-"""A bucket of S3 in which rows wait on their way into a warehouse or out of it."""
+"""A place in a bucket of S3 in which rows wait on their way into a warehouse or out of it."""
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+import json
+import os
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aligned_dagster.errors import ConfigurationError, SourceError
+from aligned_dagster.errors import ConfigurationError, SourceError, SourceNotFoundError, UnreadableSourceError
+from aligned_dagster.sources import publishing
 from aligned_dagster.sources.environment import from_environment
+from aligned_dagster.sources.sql.redshift_dialect import REDSHIFT
+from aligned_dagster.sources.sql.sql_errors import RowsAsideError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+    from aligned_dagster.sources.s3_location import S3Location
+    from aligned_dagster.sources.s3_store import S3Store
+
+_OURS = "aligned_staging/"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=")
+_LIFECYCLE = (
+    "Check that nothing else, such as a lifecycle rule, removes or changes objects there; then try again."
+)
 
 
-class StagingBucket(BaseModel):
-    """A bucket. It keeps names of environment variables; what they hold is read when rows are moved.
+@dataclass(frozen=True)
+class StagingBucket:
+    """A place in a bucket, of which environment variables are read when rows are moved.
 
     Args:
-        bucket_env: the variable with the bucket's name.
-        region_env: that with its region.
-        access_key_env: that with the access key; the default chain of credentials if there is none.
-        secret_key_env: that with its secret.
-        session_token_env: that with the token of temporary keys.
-        endpoint_env: that with the address of another server than Amazon's.
-        iam_role_env: that with the role by which the warehouse reaches the bucket; it is given the keys if there is
+        location: the directory.
+        iam_role_env: the variable with the role by which the warehouse reaches it; it is given the keys if there is
             none.
-        prefix: the directory in the bucket.
         large_rows: from how many rows on a table or query goes this way.
-
-    >>> StagingBucket(bucket_env="STAGING_BUCKET", iam_role_env="REDSHIFT_ROLE").prefix
-    'aligned_dagster'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    bucket_env: str = Field(pattern=_NAME)
-    region_env: str | None = Field(default=None, pattern=_NAME)
-    access_key_env: str | None = Field(default=None, pattern=_NAME)
-    secret_key_env: str | None = Field(default=None, pattern=_NAME)
-    session_token_env: str | None = Field(default=None, pattern=_NAME)
-    endpoint_env: str | None = Field(default=None, pattern=_NAME)
-    iam_role_env: str | None = Field(default=None, pattern=_NAME)
-    prefix: str = Field(default="aligned_dagster", pattern=r"^[A-Za-z0-9_\-./=]*$")
-    large_rows: int = Field(default=100_000, ge=1)
-
-    @model_validator(mode="after")
-    def _has_both_keys(self) -> StagingBucket:
-        if (self.access_key_env is None) != (self.secret_key_env is None):
-            raise ConfigurationError(
-                "StagingBucket needs both access_key_env and secret_key_env, or none of them."
-            )
-        return self
+    location: S3Location
+    iam_role_env: str | None
+    large_rows: int
 
     def new_place(self) -> str:
-        """A directory of the bucket that nobody uses, with a slash at its end."""
-        start = self.prefix.strip("/")
-        return f"{start and f'{start}/'}{uuid.uuid4().hex}/"
+        """A directory that nobody uses, with a slash at its end; what killed processes left a day ago is removed."""
+        self._remove_stale()
+        return f"{self._ours}{uuid.uuid4().hex}/"
 
     def uri(self, key: str) -> str:
-        """The address of an object or of all that start so."""
-        return f"s3://{self._bucket}/{key}"
+        """The address of an object or of all that start so.
+
+        Raises:
+            ConfigurationError: it cannot stand in a statement.
+        """
+        address = f"{self._store.uri}/{key}"
+        if not set(address.removeprefix("s3://")) <= _PLAIN:
+            raise ConfigurationError(
+                f"{address!r}, where rows for Redshift wait, must have no other signs than letters, digits and - _ . / =. "
+                f"Check {self.location.config.bucket_env or 'its bucket and its path'}."
+            )
+        return address
 
     def credentials_sql(self) -> str:
         """How a statement reaches the bucket. It may hold secrets: keep it out of logs and errors.
@@ -75,115 +74,117 @@ class StagingBucket(BaseModel):
             ConfigurationError: a variable is not set, or there are no credentials.
         """
         if self.iam_role_env is not None:
-            return f"IAM_ROLE {_text(self._read(self.iam_role_env, 'role'))}"
-        keys = self._keys()
-        if keys is None:
+            role = from_environment(self.iam_role_env, "the role of RedshiftSQLConfig").strip()
+            return f"IAM_ROLE {REDSHIFT.literal(role)}"
+        keys = [
+            (word, from_environment(name, f"{what} of AwsS3Config").strip())
+            for word, what, name in zip(_WORDS, _WHAT, self._key_names, strict=True)
+            if name is not None
+        ]
+        if not keys:
             raise ConfigurationError(
-                "Redshift needs a role or keys to reach the bucket of StagingBucket: iam_role_env=..., or "
-                "access_key_env=... and secret_key_env=... ."
+                f"Redshift needs a role or keys of its own to reach {self.location.uri}: "
+                "RedshiftSQLConfig(..., iam_role_env='REDSHIFT_ROLE'), or access_token_env and secret_token_env of "
+                "AwsS3Config."
             )
-        names = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
-        return " ".join(f"{name} {_text(key)}" for name, key in zip(names, keys, strict=True) if key)
+        return " ".join(f"{word} {REDSHIFT.literal(key)}" for word, key in keys)
+
+    @property
+    def advice(self) -> str:
+        """What to check where the warehouse cannot reach the bucket."""
+        names = [name for name in self._key_names if name is not None]
+        who = (
+            f"the role in {self.iam_role_env}" if self.iam_role_env else f"the keys in {' and '.join(names)}"
+        )
+        return f"Check the bucket, its region, and that {who} may list, read, write and remove objects there."
 
     def scrubbed(self, text: str) -> str:
         """A text without the keys."""
-        import os
-
-        names = (self.access_key_env, self.secret_key_env, self.session_token_env)
-        values = {os.environ.get(name, "").strip() for name in names if name is not None}
+        values = {os.environ.get(name, "").strip() for name in self._key_names if name is not None}
         for secret in sorted(values, key=len, reverse=True):
             text = text.replace(secret, "***") if secret else text
         return text
 
     def put(self, key: str, file: Path) -> None:
         """Store a local file."""
-        self._do("be written", lambda client: client.upload_file(str(file), self._bucket, key))
+        with self._explained("written"):
+            self._store.put(key, file)
 
     def frames(self, place: str) -> Iterator[pl.DataFrame]:
-        """The rows of each Parquet file in a directory."""
-        for key in self._listed(place):
-            body = self._do(
-                "be read",
-                lambda client, key=key: client.get_object(Bucket=self._bucket, Key=key)["Body"].read(),
-            )
-            yield pl.read_parquet(io.BytesIO(body), hive_partitioning=False)
+        """The rows of each Parquet file that an UNLOAD has listed in the manifest of a directory.
+
+        Raises:
+            SourceError: a file is not there, or not what was unloaded.
+        """
+        store = self._store
+        listed = json.loads(self._content(store, f"{place}manifest"))
+        for entry in listed["entries"]:
+            key = entry["url"].removeprefix(f"{store.uri}/")
+            body, told = self._content(store, key), entry.get("meta", {})
+            try:
+                frame = pl.read_parquet(io.BytesIO(body), hive_partitioning=False)
+            except pl.exceptions.PolarsError:
+                frame = None
+            if (
+                frame is None
+                or told.get("content_length", len(body)) != len(body)
+                or told.get("record_count", frame.height) != frame.height
+            ):
+                raise RowsAsideError(
+                    f"{store.uri}/{key}, which holds rows that Redshift has unloaded, is damaged: it has {len(body)} "
+                    f"bytes, and {told.get('content_length', 'other')} were written. {_LIFECYCLE}",
+                    UnreadableSourceError,
+                )
+            yield frame
 
     def remove(self, place: str) -> None:
         """Remove a directory, as far as that is allowed: what stays there does no harm."""
         with suppress(SourceError):
-            for key in self._listed(place):
-                self._do(
-                    "be removed", lambda client, key=key: client.delete_object(Bucket=self._bucket, Key=key)
-                )
+            store = self._store
+            store.delete([one.key for one in store.list(place)])
 
     @property
-    def _bucket(self) -> str:
-        name = self._read(self.bucket_env, "bucket")
-        if not all(sign.isalnum() or sign in ".-_" for sign in name):
-            raise ConfigurationError(
-                f"The environment variable {self.bucket_env}, the bucket of StagingBucket, should hold no more than a "
-                "bucket's name, such as my-staging."
-            )
-        return name
+    def _store(self) -> S3Store:
+        return self.location.store()
 
-    def _listed(self, place: str) -> list[str]:
-        def keys(client: Any) -> list[str]:
-            pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=place)
-            return sorted(
-                entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Size"]
-            )
+    @property
+    def _ours(self) -> str:
+        return f"{self.location.key}/{_OURS}" if self.location.key else _OURS
 
-        found: list[str] = self._do("be listed", keys)
-        return found
+    @property
+    def _key_names(self) -> tuple[str | None, ...]:
+        settings = self.location.config
+        return settings.access_token_env, settings.secret_token_env, settings.session_token_env
 
-    def _keys(self) -> tuple[str, str, str | None] | None:
-        if self.access_key_env is None or self.secret_key_env is None:
-            return None
-        token = self.session_token_env
-        return (
-            self._read(self.access_key_env, "access key"),
-            self._read(self.secret_key_env, "secret key"),
-            None if token is None else self._read(token, "session token"),
+    def _remove_stale(self) -> None:
+        old = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=publishing.STALE_AFTER)
+        with suppress(SourceError):
+            store = self._store
+            store.delete([one.key for one in store.list(self._ours) if one.modified < old])
+
+    def _content(self, store: S3Store, key: str) -> bytes:
+        with self._explained("read"):
+            try:
+                return store.get(key)[0]
+            except FileNotFoundError:
+                pass
+        raise RowsAsideError(
+            f"{store.uri}/{key}, which holds rows that Redshift has unloaded, is not there any more. {_LIFECYCLE}",
+            SourceNotFoundError,
         )
 
-    def _read(self, variable: str, what: str) -> str:
-        return from_environment(variable, f"the {what} of StagingBucket").strip()
-
-    def _do(self, what: str, call: Any) -> Any:
-        """Ask the store.
-
-        Raises:
-            SourceError: it refuses, or is not there.
-        """
-        from boto3.exceptions import Boto3Error
-        from botocore.exceptions import BotoCoreError, ClientError
-
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Say of an error of the bucket which rows it is about."""
         try:
-            return call(self._client())
-        except ClientError as error:
-            told = error.response.get("Error", {}).get("Code", "unknown")
-        except (BotoCoreError, Boto3Error) as error:
-            told = f"{type(error).__name__}: {error}"
-        raise SourceError(
-            f"The staged rows in the bucket {self._bucket!r} of {self.bucket_env} cannot {what}: "
-            f"{self.scrubbed(told)}. Check the bucket, its region and what the keys may do."
-        )
-
-    def _client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        keys = self._keys() or (None, None, None)
-        return boto3.client(
-            "s3",
-            aws_access_key_id=keys[0],
-            aws_secret_access_key=keys[1],
-            aws_session_token=keys[2],
-            region_name=None if self.region_env is None else self._read(self.region_env, "region"),
-            endpoint_url=None if self.endpoint_env is None else self._read(self.endpoint_env, "endpoint"),
-            config=Config(connect_timeout=5, retries={"mode": "standard", "max_attempts": 4}),
-        )
+            yield
+        except ConfigurationError:
+            raise
+        except SourceError as error:
+            raise RowsAsideError(
+                f"rows on their way by {self.location.uri} cannot be {what}. {error}", type(error)
+            ) from None
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "").replace("'", "''") + "'"
+_WORDS = ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+_WHAT = ("the access key", "the secret key", "the session token")

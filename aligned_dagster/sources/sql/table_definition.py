@@ -127,6 +127,7 @@ def create_table(
     request: RetrievalRequest,
     columns: Sequence[Outgoing],
     nulls: Mapping[str, int],
+    attributes: str = "",
 ) -> None:
     """Create the table of a contract, with its types and descriptions.
 
@@ -139,21 +140,21 @@ def create_table(
         request: the contract.
         columns: as `columns_to_send` has them without a table.
         nulls: number of nulls in the first rows, by name in the contract.
+        attributes: what follows the columns.
     """
     create_schema(session, table)
     lines = [
         f"{quote(c.stored.name)} {c.stored.sql_type}{not_null(request.schema.column(c.name), nulls)}"
         for c in columns
     ]
-    session.execute(f"CREATE TABLE {table.sql} (\n  " + ",\n  ".join(lines) + "\n)")
+    session.execute(f"CREATE TABLE {table.sql} (\n  " + ",\n  ".join(lines) + f"\n){attributes}")
     told = f"Rows of {request.name}, written by aligned_dagster"
-    session.execute(f"COMMENT ON TABLE {table.sql} IS {_literal(told)}")
+    session.execute(f"COMMENT ON TABLE {table.sql} IS {session.dialect.literal(told)}")
     for c in columns:
         description = request.schema.column(c.name).description
         if description:
-            session.execute(
-                f"COMMENT ON COLUMN {table.sql}.{quote(c.stored.name)} IS {_literal(description)}"
-            )
+            told = session.dialect.literal(description)
+            session.execute(f"COMMENT ON COLUMN {table.sql}.{quote(c.stored.name)} IS {told}")
 
 
 def create_key(
@@ -190,8 +191,3 @@ def not_null(column: Column, nulls: Mapping[str, int]) -> str:
         isinstance(rule, NotNull) and rule.on_violation in {None, "block"} for rule in column.constraints
     )
     return " NOT NULL" if refused and not nulls.get(column.name) else ""
-
-
-def _literal(text: str) -> str:
-    """A text for a statement that takes no bound values."""
-    return "E'" + text.replace("\0", "").replace("\\", "\\\\").replace("'", "''") + "'"

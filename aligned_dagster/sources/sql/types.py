@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 import polars as pl
 
 from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.sources.sql.dialect import POSTGRES
 from aligned_dagster.sources.sql.identifiers import quote
 from aligned_dagster.sources.sql.sql_errors import MISFIT
 
@@ -208,14 +209,8 @@ def _array(column: StoredColumn, wanted: DataType | None) -> Wire:
 
 def _refusal(column: StoredColumn, what: str, value: str) -> str:
     """An expression that fails with a message of ours when it is computed, by casting it to a number."""
-    words = _literal(f"{MISFIT}: the column {column.name!r} holds {what}: ")
+    words = POSTGRES.literal(f"{MISFIT}: the column {column.name!r} holds {what}: ")
     return f"({words} || {value}::text)::integer::text"
-
-
-def _literal(text: str) -> str:
-    """A text in SQL: for what this module says, and never for a value."""
-    escaped = text.replace("\\", "\\\\").replace("'", "''")
-    return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
 
 
 _DAYS = (-719162, 2932896)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from aligned_dagster.errors import AccessDeniedError, AlignedError, CastError, ConflictError, PublishError
 from aligned_dagster.request.explain import explained
 from aligned_dagster.sources.sql.config import SqlConfig
-from aligned_dagster.sources.sql.sql_errors import said, sql_error
+from aligned_dagster.sources.sql.sql_errors import RowsAsideError, said, sql_error
 
 LOCK_NOT_AVAILABLE = "55P03"
 _UNTOUCHED = "Nothing was written; the old rows are still there."
@@ -33,10 +33,12 @@ def writing_sql(contract: str, uri: str, config: SqlConfig) -> Iterator[None]:
     try:
         with explained(contract):
             yield
+    except RowsAsideError as error:
+        better = PublishError(f"{_subject(contract, uri)}: {error} {_UNTOUCHED}")
     except Error as error:
         better = write_error(config.scrubbed(str(error)), state_of(error), contract, uri)
     if better is not None:
-        raise better  # outside of the block above: the driver's error may hold the address
+        raise better from None  # the driver's error may hold the address
 
 
 def state_of(error: Exception) -> str:
@@ -54,7 +56,7 @@ def write_error(text: str, state: str, contract: str, uri: str) -> AlignedError:
         uri: the table.
     """
     words = said(text)
-    subject = f"The rows of {contract!r} cannot be written to {uri}"
+    subject = _subject(contract, uri)
     if state == "23505":
         return PublishError(
             f"{subject}, which refuses a second row with the same key: {words}. Use upsert to replace rows by their key, "
@@ -84,3 +86,7 @@ def write_error(text: str, state: str, contract: str, uri: str) -> AlignedError:
     if isinstance(found, CastError):
         return CastError(f"{found} {_UNTOUCHED}")
     return PublishError(f"{found} {_UNTOUCHED}")
+
+
+def _subject(contract: str, uri: str) -> str:
+    return f"The rows of {contract!r} cannot be written to {uri}"

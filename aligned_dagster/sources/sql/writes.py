@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import ClassVar
 
 from aligned_dagster.request.retrieval_request import RetrievalRequest
@@ -19,6 +20,25 @@ from aligned_dagster.sources.sql.table_definition import create_key, create_tabl
 from aligned_dagster.sources.sql.write_errors import LOCK_NOT_AVAILABLE
 
 
+@dataclass(frozen=True)
+class Upsert:
+    """Rows that replace those with the same key.
+
+    Args:
+        columns: what is sent.
+        key: stored names of the key, which no two of the new rows share.
+        spool: the new rows.
+        merge: whether a unique index allows to replace rows in place.
+        with_nulls: whether a new row has a null in its key; null equals null.
+    """
+
+    columns: Sequence[Outgoing]
+    key: Sequence[str]
+    spool: Spool
+    merge: bool
+    with_nulls: bool
+
+
 class Writes:
     """How PostgreSQL writes.
 
@@ -29,6 +49,11 @@ class Writes:
     waited_too_long: ClassVar[frozenset[str]] = frozenset({LOCK_NOT_AVAILABLE})
     """SQLSTATEs of a lock that another writer has held for too long."""
 
+    @property
+    def attributes(self) -> str:
+        """What follows the columns of a table that is created."""
+        return ""
+
     def create_table(
         self,
         session: Session,
@@ -38,7 +63,7 @@ class Writes:
         nulls: Mapping[str, int],
     ) -> None:
         """See `table_definition.create_table`."""
-        create_table(session, table, request, columns, nulls)
+        create_table(session, table, request, columns, nulls, self.attributes)
 
     def create_key(
         self,
@@ -106,47 +131,34 @@ class Writes:
     def add(self, session: Session, table: TableName, columns: Sequence[Outgoing], spool: Spool) -> None:
         """Append rows, straight into the table unless the server has to cast some of them."""
         if all(column.sent is None for column in columns):
-            session.ingest(table.name, spool.batches(_held(columns)), schema=table.schema)
+            session.ingest(table.name, spool.batches(held(columns)), schema=table.schema)
         else:
             self._append(session, table, columns, self._receive(session, table, columns, spool))
 
-    def upsert(
-        self,
-        session: Session,
-        table: TableName,
-        columns: Sequence[Outgoing],
-        key: Sequence[str],
-        spool: Spool,
-        *,
-        merge: bool,
-        with_nulls: bool,
-    ) -> None:
+    def upsert(self, session: Session, table: TableName, new: Upsert) -> None:
         """Replace the rows with the same key and append the others.
 
         Args:
             session: the transaction, in which other writers are kept out.
             table: the table.
-            columns: what is sent.
-            key: stored names of the key, which no two of the new rows share.
-            spool: the new rows.
-            merge: whether a unique index allows to replace rows in place.
-            with_nulls: whether a new row has a null in its key; null equals null.
+            new: the rows.
         """
-        received = self._receive(session, table, columns, spool)
-        if merge:  # sorted rows find their places in the index, and their pages, one beside the other
-            others = [quote(c.stored.name) for c in columns if c.stored.name not in key]
+        columns = new.columns
+        received = self._receive(session, table, columns, new.spool)
+        if new.merge:  # sorted rows find their places in the index, and their pages, one beside the other
+            others = [quote(c.stored.name) for c in columns if c.stored.name not in new.key]
             change = f"UPDATE SET {', '.join(f'{c} = EXCLUDED.{c}' for c in others)}" if others else "NOTHING"
-            names = ", ".join(quote(name) for name in key)
+            names = ", ".join(quote(name) for name in new.key)
             self._append(
                 session, table, columns, received, f" ORDER BY {names} ON CONFLICT ({names}) DO {change}"
             )
             return
         session.execute(f"ANALYZE {received}")
-        keys = [column for column in columns if column.stored.name in key]
+        keys = [column for column in columns if column.stored.name in new.key]
         mine = {column.name: column.cast(f"n.{quote(column.stored.name)}") for column in keys}
         equal = " AND ".join(f"t.{quote(c.stored.name)} = {mine[c.name]}" for c in keys)
         session.execute(f"DELETE FROM {table.sql} AS t USING {received} AS n WHERE {equal}")
-        if with_nulls:
+        if new.with_nulls:
             same = " AND ".join(f"t.{quote(c.stored.name)} IS NOT DISTINCT FROM {mine[c.name]}" for c in keys)
             null = " OR ".join(f"n.{quote(c.stored.name)} IS NULL" for c in keys)
             session.execute(f"DELETE FROM {table.sql} AS t USING {received} AS n WHERE ({null}) AND {same}")
@@ -197,7 +209,7 @@ class Writes:
         session.execute(
             f"CREATE TEMPORARY TABLE {quote(name)} ON COMMIT DROP AS SELECT {wanted} FROM {table.sql} WITH NO DATA"
         )
-        session.ingest(name, spool.batches(_held(columns)), temporary=True)
+        session.ingest(name, spool.batches(held(columns)), temporary=True)
         return quote(name)
 
     def _append(
@@ -208,5 +220,6 @@ class Writes:
         session.execute(f"INSERT INTO {table.sql} ({names}) SELECT {values} FROM {received}{then}")
 
 
-def _held(columns: Sequence[Outgoing]) -> dict[str, str]:
+def held(columns: Sequence[Outgoing]) -> dict[str, str]:
+    """Where the spool has what is sent, by stored name."""
     return {column.stored.name: column.held for column in columns}

@@ -13,29 +13,17 @@ from tools.servers.s3 import S3Server
 from ..behaviours import Persists, Stored, Writes
 from ..test_file_sources import RENAMED, filled
 from ..test_schema_versioned import OtherVersions
-
-
-def config_for(server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> AwsS3Config:
-    monkeypatch.setenv("TEST_S3_KEY", server.access_key)
-    monkeypatch.setenv("TEST_S3_SECRET", server.secret_key)
-    monkeypatch.setenv("TEST_S3_BUCKET", bucket)
-    return AwsS3Config(
-        access_token_env="TEST_S3_KEY",
-        secret_token_env="TEST_S3_SECRET",
-        bucket_env="TEST_S3_BUCKET",
-        region=server.region,
-        endpoint_url=server.endpoint,
-    )
+from .conftest import azure_config, s3_config
 
 
 @pytest.fixture
 def bucket(s3_conditional: S3Server, monkeypatch: pytest.MonkeyPatch) -> AwsS3Config:
-    return config_for(s3_conditional, s3_conditional.new_bucket(), monkeypatch)
+    return s3_config(s3_conditional, s3_conditional.new_bucket(), monkeypatch)
 
 
 @pytest.fixture
 def signed_bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> AwsS3Config:
-    return config_for(s3, s3.new_bucket(), monkeypatch)
+    return s3_config(s3, s3.new_bucket(), monkeypatch)
 
 
 class TestCsvInS3(Persists):
@@ -77,14 +65,7 @@ class TestVersionsInS3(OtherVersions, Persists):
 
 @pytest.fixture
 def account(azurite: AzuriteServer, monkeypatch: pytest.MonkeyPatch) -> AzureBlobConfig:
-    monkeypatch.setenv("TEST_AZURE_KEY", azurite.key)
-    monkeypatch.setenv("TEST_AZURE_ACCOUNT", azurite.account)
-    return AzureBlobConfig(
-        account_name_env="TEST_AZURE_ACCOUNT",
-        account_key_env="TEST_AZURE_KEY",
-        container=azurite.new_container(),
-        endpoint_url=azurite.endpoint,
-    )
+    return azure_config(azurite, azurite.new_container(), monkeypatch)
 
 
 class TestParquetInAzure(Persists):

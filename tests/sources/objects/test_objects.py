@@ -30,7 +30,7 @@ from tools.servers.s3 import S3Server
 
 from ..behaviours import same
 from ..conftest import column
-from .test_behaviours import config_for
+from .conftest import s3_config as config_for
 
 CANARY = "c4n4ry-s3cr3t"
 

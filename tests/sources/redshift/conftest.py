@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from aligned_dagster import RedshiftSQLConfig
-from aligned_dagster.sources.redshift import StagingBucket
+from aligned_dagster import AwsS3Config, RedshiftSQLConfig
 from aligned_dagster.sources.sql.connection import close_idle_connections, session
 from tools.servers.redshift import RedshiftServer
 from tools.servers.s3 import S3Server
@@ -26,8 +25,13 @@ def warehouse(redshift: RedshiftServer, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.fixture
-def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> StagingBucket:
-    """An empty bucket, by which three rows and more go."""
+def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> AwsS3Config:
+    """An empty bucket."""
+    return new_bucket(s3, monkeypatch)
+
+
+def new_bucket(s3: S3Server, patch: pytest.MonkeyPatch) -> AwsS3Config:
+    """An empty bucket, of which environment variables hold everything."""
     values = {
         "BUCKET": s3.new_bucket(),
         "REGION": s3.region,
@@ -36,21 +40,31 @@ def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> StagingBucket:
         "ENDPOINT": s3.endpoint,
     }
     for name, value in values.items():
-        monkeypatch.setenv(f"ALIGNED_TEST_S3_{name}", value)
-    return StagingBucket(
+        patch.setenv(f"ALIGNED_TEST_S3_{name}", value)
+    return AwsS3Config(
         bucket_env="ALIGNED_TEST_S3_BUCKET",
         region_env="ALIGNED_TEST_S3_REGION",
-        access_key_env="ALIGNED_TEST_S3_ACCESS",
-        secret_key_env="ALIGNED_TEST_S3_SECRET",
+        access_token_env="ALIGNED_TEST_S3_ACCESS",
+        secret_token_env="ALIGNED_TEST_S3_SECRET",
         endpoint_env="ALIGNED_TEST_S3_ENDPOINT",
-        large_rows=3,
     )
 
 
 @pytest.fixture
-def staging(warehouse: RedshiftSQLConfig, bucket: StagingBucket) -> RedshiftSQLConfig:
-    """An empty database, whose rows go by way of the bucket."""
-    return warehouse.model_copy(update={"s3": bucket})
+def staging(warehouse: RedshiftSQLConfig, bucket: AwsS3Config) -> RedshiftSQLConfig:
+    """An empty database; three rows and more go by way of the bucket."""
+    return RedshiftSQLConfig(env_var=warehouse.env_var, s3=bucket.directory("staging"), large_rows=3)
+
+
+@pytest.fixture
+def objects(s3: S3Server, bucket: AwsS3Config) -> Callable[[], list[str]]:
+    """Gives the keys in the bucket."""
+
+    def listed() -> list[str]:
+        found = s3.client().list_objects_v2(Bucket=bucket.shown_bucket).get("Contents", [])
+        return [entry["Key"] for entry in found if entry["Size"]]
+
+    return listed
 
 
 @pytest.fixture

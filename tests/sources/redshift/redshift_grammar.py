@@ -28,7 +28,7 @@ DENIED_TYPES = {"UUID", "JSON", "JSONB", "INTERVAL", "ARRAY", "SERIAL", "BIGSERI
 PARSED_AS_A_WORD = re.compile(
     r'LOCK "(?:[^"]|"")+"(\."(?:[^"]|"")+")?$'
     r"|RESET \w+$"
-    r"|UNLOAD \('(?P<query>(?:[^']|'')*)'\) TO 's3://[^']+' (\w+ '[^']*' )+FORMAT AS PARQUET$"
+    r"|UNLOAD \('(?P<query>(?:[^']|'')*)'\) TO 's3://[^']+' (\w+ '[^']*' )+FORMAT AS PARQUET( MANIFEST VERBOSE)?$"
 )
 """Statements that sqlglot does not take apart."""
 

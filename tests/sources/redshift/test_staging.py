@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import traceback
+from collections.abc import Callable
 
 import polars as pl
 import pytest
 
-from aligned_dagster import RedshiftSQLConfig
+from aligned_dagster import AwsS3Config, FileSource, RedshiftSQLConfig
 from aligned_dagster.errors import AlignedError, ConfigurationError, PublishError, SourceError
-from aligned_dagster.sources.redshift import StagingBucket
+from aligned_dagster.sources import publishing
 from aligned_dagster.sources.source import source_from_json, source_to_json
 from tools.servers.redshift import RedshiftServer
 from tools.servers.s3 import S3Server
@@ -23,14 +25,11 @@ from .conftest import Run
 ROWS = pl.DataFrame({"id": range(5), "name": ["a", "", None, "o'hara", "back\\slash"]})
 WANTED = request(id="entity int64", name="string")
 
-
-def objects(s3: S3Server, bucket: StagingBucket) -> list[str]:
-    found = s3.client().list_objects_v2(Bucket=bucket._bucket).get("Contents", [])
-    return [entry["Key"] for entry in found if entry["Size"]]
+Objects = Callable[[], list[str]]
 
 
 def test_many_rows_go_by_way_of_the_bucket(
-    staging: RedshiftSQLConfig, bucket: StagingBucket, redshift: RedshiftServer, s3: S3Server
+    staging: RedshiftSQLConfig, redshift: RedshiftServer, objects: Objects
 ) -> None:
     since = len(redshift.statements)
     table = staging.table("many")
@@ -38,7 +37,7 @@ def test_many_rows_go_by_way_of_the_bucket(
     assert table.all_data(WANTED).collect().sort("id").equals(ROWS)
     found = [statement.split()[0] for statement in redshift.statements[since:]]
     assert found.count("COPY") == found.count("UNLOAD") == 1
-    assert objects(s3, bucket) == []
+    assert objects() == []
 
 
 def test_few_rows_and_what_is_no_constant_go_over_the_connection(
@@ -56,14 +55,12 @@ def test_few_rows_and_what_is_no_constant_go_over_the_connection(
 
 def test_a_role_is_used_where_one_is_named(
     staging: RedshiftSQLConfig,
-    bucket: StagingBucket,
     redshift: RedshiftServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ALIGNED_TEST_ROLE", "arn:aws:iam::1:role/r")
-    with_role = bucket.model_copy(update={"iam_role_env": "ALIGNED_TEST_ROLE"})
     since = len(redshift.statements)
-    table = staging.model_copy(update={"s3": with_role}).table("by_role")
+    table = staging.model_copy(update={"iam_role_env": "ALIGNED_TEST_ROLE"}).table("by_role")
     table.overwrite(ROWS.lazy(), WANTED)
     assert table.all_data(WANTED).collect().height == 5
     told = [s for s in redshift.statements[since:] if s.startswith(("COPY", "UNLOAD"))]
@@ -71,7 +68,7 @@ def test_a_role_is_used_where_one_is_named(
 
 
 def test_failing_copy_leaves_the_old_rows_and_nothing_in_the_bucket(
-    staging: RedshiftSQLConfig, bucket: StagingBucket, s3: S3Server, run: Run
+    staging: RedshiftSQLConfig, objects: Objects, run: Run
 ) -> None:
     table = staging.table("kept")
     table.overwrite(ROWS.lazy(), WANTED)
@@ -79,7 +76,7 @@ def test_failing_copy_leaves_the_old_rows_and_nothing_in_the_bucket(
     with pytest.raises(PublishError, match="still there"):
         table.overwrite(ROWS.lazy().with_columns(pl.col("id") + 98), WANTED)
     assert table.all_data(WANTED).collect().sort("id").equals(ROWS)
-    assert objects(s3, bucket) == []
+    assert objects() == []
 
 
 CANARY = "canary/Secret+Key=1234"
@@ -96,9 +93,7 @@ def test_secrets_stay_out_of_everything(
     table.overwrite(ROWS.lazy(), WANTED)
     wrong = {"SECRET": CANARY, "BUCKET": "no-such-bucket", "ENDPOINT": "http://127.0.0.1:9"}[variable]
     monkeypatch.setenv(f"ALIGNED_TEST_S3_{variable}", wrong)
-    secrets = [CANARY] if variable == "SECRET" else []
-    assert staging.s3 is not None and staging.s3.secret_key_env is not None
-    secrets.append(staging.s3._read(staging.s3.secret_key_env, "secret key"))
+    secrets = [CANARY] if variable == "SECRET" else [os.environ["ALIGNED_TEST_S3_SECRET"]]
     secrets.append(staging.uri().split("@")[0].rpartition(":")[2])
     told: list[str] = []
     with caplog.at_level(logging.INFO):
@@ -127,14 +122,56 @@ def test_error_of_a_statement_has_no_keys(
     assert CANARY not in "".join(traceback.format_exception(failed.value))
 
 
-def test_buckets_that_cannot_be(staging: RedshiftSQLConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="both access_key_env and secret_key_env"):
-        StagingBucket(bucket_env="A", access_key_env="B")
-    with pytest.raises(ValueError, match="bucket_env") as refused:
-        StagingBucket(bucket_env="my-bucket with a name")
-    assert "my-bucket with" not in str(refused.value)
-    with pytest.raises(ConfigurationError, match="Redshift needs a role or keys"):
-        StagingBucket(bucket_env="A").credentials_sql()
+def test_buckets_that_cannot_be(
+    staging: RedshiftSQLConfig, bucket: AwsS3Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"s3=AwsS3Config\(...\).directory"):
+        RedshiftSQLConfig("A", s3=FileSource.directory("staging"))
+    with pytest.raises(
+        ConfigurationError, match="iam_role_env of RedshiftSQLConfig must be the name"
+    ) as refused:
+        RedshiftSQLConfig("A", s3=bucket, iam_role_env="arn:aws:iam::1:role/r")
+    assert "arn" not in str(refused.value)
+    nameless = RedshiftSQLConfig("A", s3=AwsS3Config(bucket="b")).staging
+    assert nameless is not None
+    with pytest.raises(ConfigurationError, match="role or keys of its own to reach s3://b"):
+        nameless.credentials_sql()
+    odd = staging.model_copy(update={"s3": bucket.directory("it's").location})
+    with pytest.raises(ConfigurationError, match="no other signs than letters"):
+        odd.table("t").overwrite(ROWS.lazy(), WANTED)
     monkeypatch.delenv("ALIGNED_TEST_S3_BUCKET")
-    with pytest.raises(ConfigurationError, match="ALIGNED_TEST_S3_BUCKET, the bucket of StagingBucket"):
+    with pytest.raises(ConfigurationError, match="ALIGNED_TEST_S3_BUCKET, the bucket of AwsS3Config"):
         staging.table("t").overwrite(ROWS.lazy(), WANTED)
+
+
+def test_a_bucket_itself_will_do(
+    staging: RedshiftSQLConfig, bucket: AwsS3Config, redshift: RedshiftServer
+) -> None:
+    since = len(redshift.statements)
+    config = RedshiftSQLConfig(staging.env_var, s3=bucket, large_rows=3)
+    table = config.table("plain")
+    table.overwrite(ROWS.lazy(), WANTED)
+    assert table.all_data(WANTED).collect().sort("id").equals(ROWS)
+    places = [word for s in redshift.statements[since:] for word in s.split() if word.startswith("'s3://")]
+    assert len(places) == 2
+    assert all(place.startswith(f"'s3://{bucket.shown_bucket}/aligned_staging/") for place in places)
+
+
+def test_what_killed_writers_left_is_removed_after_a_day(
+    staging: RedshiftSQLConfig,
+    bucket: AwsS3Config,
+    s3: S3Server,
+    objects: Objects,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = "staging/aligned_staging/0123456789abcdef0123456789abcdef/000000.parquet"
+    kept = ["staging/of_somebody_else.parquet", "aligned_staging/of_somebody_else.parquet"]
+    for key in (left, *kept):
+        s3.client().put_object(Bucket=bucket.shown_bucket, Key=key, Body=b"rows")
+    table = staging.table("cleaning")
+    table.overwrite(ROWS.lazy(), WANTED)
+    assert left in objects(), "it is not a day old: its writer may be at it"
+    monkeypatch.setattr(publishing, "STALE_AFTER", -1.0)
+    table.overwrite(ROWS.lazy(), WANTED)
+    assert sorted(objects()) == sorted(kept)
+    assert table.all_data(WANTED).collect().sort("id").equals(ROWS)

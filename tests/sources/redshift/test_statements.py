@@ -57,7 +57,9 @@ def generated(redshift: RedshiftServer, since: int) -> list[str]:
             continue
         text = re.sub(r"aligned_[0-9a-f]{12}", "aligned_received", statement)
         text = re.sub(
-            r"s3://[^/]+/aligned_dagster/[0-9a-f]{32}/", "s3://staging/aligned_dagster/place/", text
+            r"s3://[^/]+/staging/aligned_staging/[0-9a-f]{32}/",
+            "s3://bucket/staging/aligned_staging/place/",
+            text,
         )
         found.append(text.strip())
     return list(dict.fromkeys(found))

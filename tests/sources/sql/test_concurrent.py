@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import pickle
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
+import aligned_dagster.sources.source
 from aligned_dagster import PostgreSQLConfig
-from aligned_dagster.errors import ConflictError
-from aligned_dagster.sources.sql import staged_table
+from aligned_dagster.errors import ConflictError, PublishError
+from aligned_dagster.sources.sql import committing, staged_table
+from aligned_dagster.sources.sql.writes import Writes
 from tools.servers.postgres import PostgresServer
 
 from ..behaviours import same
 from .conftest import Run, request
-
-SCRIPT = """
-import pickle, sys, polars as pl
-source, request = pickle.loads(open(sys.argv[1], "rb").read())
-me = int(sys.argv[2])
-for number in range(20):
-    rows = pl.LazyFrame({"id": [me * 100 + number, -1], "writer": [me, me]})
-    source.upsert(rows, request)
-"""
-WRITERS = 8
+from .sharing import find_out_about_commits, lose_answers, upsert_at_once
 
 
 @pytest.mark.parametrize("how", ["missing", "with_key", "without_key"])
@@ -40,16 +29,7 @@ def test_processes_that_upsert_lose_nothing(
     if how != "missing":
         key = "PRIMARY KEY" if how == "with_key" else ""
         run(f"CREATE TABLE counted (id bigint {key}, writer bigint)")
-    source, wanted = database.table("counted"), request(id="entity int64", writer="int64")
-    plan = tmp_path / "plan.pickle"
-    plan.write_bytes(pickle.dumps((source, wanted)))
-    writers = [
-        subprocess.Popen([sys.executable, "-c", SCRIPT, str(plan), str(number)]) for number in range(WRITERS)
-    ]
-    assert [writer.wait(120) for writer in writers] == [0] * WRITERS
-    found = source.all_data(wanted).collect()
-    wanted_ids = [-1, *(me * 100 + number for me in range(WRITERS) for number in range(20))]
-    assert sorted(found["id"]) == wanted_ids
+    upsert_at_once(database.table("counted"), tmp_path)
 
 
 def test_readers_see_whole_states_and_do_not_wait(database: PostgreSQLConfig) -> None:
@@ -105,6 +85,7 @@ def test_writer_gives_up_after_a_while_and_says_who_is_in_the_way(
     source, wanted = database.table("held"), request(id="entity int64")
     source.overwrite(pl.LazyFrame({"id": [1]}), wanted)
     monkeypatch.setattr(staged_table, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(aligned_dagster.sources.source, "_RETRIED_FOR", 0.0)
     with source.stage(pl.LazyFrame({"id": [2]}), wanted, "insert") as staged:
         with pytest.raises(
             ConflictError, match=r"(?s)has held .*held for 0 s.*aligned_dagster, idle in transaction"
@@ -142,8 +123,6 @@ def test_overwrites_of_one_moment_are_whole(database: PostgreSQLConfig) -> None:
 def test_lost_connection_between_staging_and_publishing(
     postgres: PostgresServer, postgres_database: str, database: PostgreSQLConfig
 ) -> None:
-    from aligned_dagster.errors import PublishError
-
     source, wanted = database.table("lost"), request(id="entity int64")
     source.overwrite(pl.LazyFrame({"id": [1]}), wanted)
     with source.stage(pl.LazyFrame({"id": [2]}), wanted, "insert") as staged:
@@ -158,47 +137,12 @@ def test_lost_connection_between_staging_and_publishing(
 def test_answer_to_a_commit_that_is_lost(
     database: PostgreSQLConfig, monkeypatch: pytest.MonkeyPatch, came_through: bool
 ) -> None:
-    from adbc_driver_manager import OperationalError
-
-    from aligned_dagster.errors import PublishError
-    from aligned_dagster.sources.sql.connection import Session
-
-    source, wanted = database.table("unsure"), request(id="entity int64")
-    source.overwrite(pl.LazyFrame({"id": [1]}), wanted)
-    commit = Session.commit
-
-    def lose(self: Session) -> Any:
-        if came_through:
-            commit(self)
-        else:
-            self.rollback()
-        raise OperationalError("server closed the connection unexpectedly", status_code=10)  # type: ignore[arg-type]  # any code
-
-    monkeypatch.setattr(Session, "commit", lose)
-    if came_through:
-        source.insert(pl.LazyFrame({"id": [2]}), wanted)
-    else:
-        with pytest.raises(
-            PublishError, match=r"were not written: the commit failed.*old rows are still there"
-        ):
-            source.insert(pl.LazyFrame({"id": [2]}), wanted)
-    assert source.all_data(wanted).collect()["id"].to_list() == ([1, 2] if came_through else [1])
+    find_out_about_commits(database.table("unsure"), monkeypatch, came_through)
 
 
 def test_commit_of_which_nobody_can_tell(database: PostgreSQLConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    from adbc_driver_manager import OperationalError
-
-    from aligned_dagster.errors import PublishError
-    from aligned_dagster.sources.sql import committing
-    from aligned_dagster.sources.sql.connection import Session
-    from aligned_dagster.sources.sql.writes import Writes
-
     source, wanted = database.table("unsure"), request(id="entity int64")
-
-    def lose(self: Session) -> None:
-        raise OperationalError("server closed the connection unexpectedly", status_code=10)  # type: ignore[arg-type]  # any code
-
-    monkeypatch.setattr(Session, "commit", lose)
+    lose_answers(monkeypatch, None)
     monkeypatch.setattr(Writes, "outcome", lambda *_: None)
     monkeypatch.setattr(committing, "PATIENCE", 0.3)
     with pytest.raises(

@@ -1,7 +1,6 @@
-"""A process that is there to be killed, or to lose its connection. It imports once and then forks writers.
+"""As `writing_forever`, for writers to a server that are there to be killed, or to lose their connection.
 
-Commands come on stdin, one a line: a way to write, and the number to start with. A line on stdout tells the writer's
-process id, one the number of each finished write, one the error with which it stopped, and one that it has ended.
+The plan holds sources by their names. A line tells the error with which a writer stopped.
 """
 
 from __future__ import annotations
@@ -17,40 +16,42 @@ import polars as pl
 import pyarrow as pa  # noqa: F401  # imported before the fork
 
 from aligned_dagster.errors import SourceError
-from aligned_dagster.sources.sql import quarantine, sql_source, staged_table, writes  # noqa: F401  # before the fork
+from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.s3_client import access_to
+from aligned_dagster.sources.sql import (  # noqa: F401  # imported before the fork
+    committing,
+    predicate,
+    redshift_staging,
+    redshift_writes,
+    sql_source,
+    staged_table,
+)
+from tests.sources.writing_forever import tell, write
 
 
-def tell(line: str) -> None:
-    os.write(1, f"{line}\n".encode())
-
-
-def write(source: Any, request: Any, rows: pl.DataFrame, way: str, number: int) -> None:
-    new = rows.lazy().with_columns(count=pl.lit(number, pl.Int32))
-    if way == "replace":
-        part = pl.col("region").is_in(["0", "2", "4"])
-        source.replace(new.filter(part), request, part)
-    elif way == "insert":
-        source.insert(new.with_columns(pl.col("station") + number * rows.height), request)
-    else:
-        getattr(source, way)(new, request)
-
-
-def write_forever(plan: Path, way: str, number: int) -> None:
-    source, request, rows = pickle.loads(plan.read_bytes())
+def write_forever(source: Any, request: RetrievalRequest, rows: pl.DataFrame, way: str, number: int) -> None:
     tell("ready")
     while True:
-        write(source, request, rows, way, number)
+        if way == "insert":
+            new = rows.lazy().with_columns(pl.lit(number, pl.Int32).alias("count"))
+            source.insert(new.with_columns(pl.col("station") + number * rows.height), request)
+        else:
+            write(source, request, rows, way, number)
         tell(f"wrote {number}")
         number += 1
 
 
 def main() -> None:
+    sources, request, rows = pickle.loads(Path(sys.argv[1]).read_bytes())
+    for source in sources.values():
+        if getattr(source.config, "s3", None) is not None:
+            access_to(source.config.s3.config)  # clients are made before the fork
     for line in sys.stdin:
-        way, number = line.split()
+        name, way, number = line.split()
         child = os.fork()
         if child == 0:
             try:
-                write_forever(Path(sys.argv[1]), way, int(number))
+                write_forever(sources[name], request, rows, way, int(number))
             except SourceError as error:
                 tell(f"lost {str(error)[:500]}".replace("\n", " "))
             except BaseException as error:
