@@ -4,13 +4,24 @@
 #   PYTHON=python3.12   the interpreter .venv is made with, where the first one found is not the one wanted
 
 PORT ?= 3000
+STORAGE ?= files
 PYTEST_ARGS ?=
+WORKERS ?= auto
 UPGRADE ?=
 
 BIN := .venv/bin
-FOREGROUND := $(BIN)/python tools/foreground.py
+FOREGROUND := $(BIN)/python -m tools.foreground --storage $(STORAGE)
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --group build $(UPGRADE)
+
+STORAGES := files postgres s3 azure
+ifneq ($(filter run materialize,$(MAKECMDGOALS)),)
+ifneq ($(words $(STORAGE))$(filter $(STORAGE),$(STORAGES)),1$(STORAGE))
+$(error STORAGE=$(STORAGE) is no storage of the demo. Choose one of: $(STORAGES))
+endif
+endif
+# What the demo needs: for a storage with a server also that server, which is one of the tests'.
+DEMO := $(if $(filter files,$(STORAGE)),.venv/run.stamp,.venv/dev.stamp) $(if $(filter azure,$(STORAGE)),.venv/azurite.stamp)
 
 .DEFAULT_GOAL := help
 .PHONY: help run materialize test check format lock bench clean
@@ -18,15 +29,15 @@ COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-run: .venv/run.stamp ## Materialise the demo and serve the web UI, on PORT=3000
+run: $(DEMO) ## Materialise the demo and serve the web UI, on PORT=3000; STORAGE=postgres, s3 or azure
 	@$(FOREGROUND) $(BIN)/aligned-dagster run --port $(PORT)
 
-materialize: .venv/run.stamp ## Materialise the demo, print the summary and end
+materialize: $(DEMO) ## Materialise the demo, print the summary and end; STORAGE as for run
 	@$(FOREGROUND) $(BIN)/aligned-dagster materialize
 
-test: .venv/dev.stamp .venv/azurite.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name"
+test: .venv/dev.stamp .venv/azurite.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name", WORKERS=processes
 	@tools/chromium.sh
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: .venv/dev.stamp ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -43,8 +54,9 @@ lock: .venv/build.stamp ## Write requirements/*.txt from pyproject.toml; UPGRADE
 	$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/build.txt
 
-bench: .venv/dev.stamp ## Measure PostgreSQL beside bare ADBC; writes benchmarks/results/*.md
+bench: .venv/dev.stamp ## Measure PostgreSQL beside bare ADBC, and bytes read from S3; writes benchmarks/results/*.md
 	@$(BIN)/python -m benchmarks.postgres
+	@$(BIN)/python -m benchmarks.objects
 
 clean: ## Remove .venv and caches; data/ and dagster_home/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -40,6 +40,7 @@ from aligned_dagster import (
 from tools.servers.postgres import PostgresServer
 
 ROWS, HISTORY, ENTITIES, FACTS, REPEATS = 2_000_000, 5_000_000, 500_000, 10_000, 5
+WRITES = ("write", "overwrite")
 RESULT = Path(__file__).parent / "results" / "postgres.md"
 VARIABLE = "BENCHMARK_DB_URL"
 DATABASE = PostgreSQLConfig(env_var=VARIABLE)
@@ -64,19 +65,7 @@ class Orders:
 
 @feature_view(source=DATABASE.table("history"))
 class History:
-    """What was known of each sensor at each time; the table has a key on both."""
-
-    sensor = Int64().as_entity()
-    at = EventTimestamp()
-    level = Float()
-    speed = Float()
-    count = Int32()
-    state = String()
-
-
-@feature_view(source=DATABASE.table("history_without_key"))
-class HistoryWithoutKey:
-    """The same rows in a table without any index."""
+    """What was known of each sensor at each time; a table with a key on both, and one of the same rows without any."""
 
     sensor = Int64().as_entity()
     at = EventTimestamp()
@@ -173,6 +162,11 @@ def _fetched_by_contract(_: pl.DataFrame | None) -> pl.DataFrame:
     return _view(History).query().features_for(facts()).collect()
 
 
+def _joined_without_key(_: pl.DataFrame | None) -> pl.DataFrame:
+    query = _view(History).query().using_source(DATABASE.table("history_without_key"))
+    return query.features_for(facts()).collect()
+
+
 def _insert_by_source(frame: pl.DataFrame | None) -> None:
     assert frame is not None
     DATABASE.table("written").insert(frame.lazy(), _view(Orders).stored_request)
@@ -180,6 +174,23 @@ def _insert_by_source(frame: pl.DataFrame | None) -> None:
 
 def _insert_by_contract(frame: pl.DataFrame | None) -> None:
     _view(Orders).query().insert(frame)
+
+
+def _overwrite_by_source(frame: pl.DataFrame | None) -> None:
+    assert frame is not None
+    DATABASE.table("written").overwrite(frame.lazy(), _view(Orders).stored_request)
+
+
+def _overwrite_by_contract(frame: pl.DataFrame | None) -> None:
+    _view(Orders).query().overwrite(frame)
+
+
+def _overwrite_bare(frame: pl.DataFrame | None) -> None:
+    assert frame is not None
+    with _connect() as connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM written")
+        cursor.adbc_ingest("written", frame.to_arrow(), mode="append")
+        connection.commit()
 
 
 def _insert_bare(frame: pl.DataFrame | None) -> None:
@@ -198,13 +209,16 @@ GROUPS: Mapping[str, Mapping[str, Way]] = {
         "source (spooled, locked, one transaction)": _insert_by_source,
         "contract (audited too)": _insert_by_contract,
     },
+    f"overwrite {ROWS:,} rows x 10 columns, with a primary key": {
+        "bare ADBC, DELETE and ingest": _overwrite_bare,
+        "source (spooled, locked, one transaction)": _overwrite_by_source,
+        "contract (audited too)": _overwrite_by_contract,
+    },
     f"{FACTS:,} facts over {HISTORY:,} rows": {
         "bare ADBC, whole table, join_asof": _joined_here,
         "contract, whole table": _fetched_by_contract,
         "contract, joined by the server": lambda _: _view(History).query().features_for(facts()).collect(),
-        "contract, joined by the server without an index": lambda _: (
-            _view(HistoryWithoutKey).query().features_for(facts()).collect()
-        ),
+        "contract, joined by the server without an index": _joined_without_key,
     },
 }
 
@@ -214,7 +228,7 @@ def cell(group: str, way: str, answer: str) -> None:
     import adbc_driver_postgresql.dbapi  # noqa: F401  # its import is not what is measured
     import pyarrow  # noqa: F401  # nor is this
 
-    frame = orders() if group.startswith("write") else None
+    frame = orders() if group.startswith(WRITES) else None
     began = time.perf_counter()
     found = GROUPS[group][way](frame)
     seconds = time.perf_counter() - began
@@ -227,6 +241,12 @@ def run(group: str, way: str, answer: Path | None = None) -> float:
     """Seconds of one way, in a process of its own."""
     if group.startswith("write"):
         _executed("DROP TABLE IF EXISTS written", "CREATE TABLE written (LIKE orders)")
+    elif group.startswith("overwrite"):
+        _executed(
+            "DROP TABLE IF EXISTS written",
+            "CREATE TABLE written AS SELECT * FROM orders",
+            "ALTER TABLE written ADD PRIMARY KEY (order_id, placed)",
+        )
     command = [sys.executable, "-m", "benchmarks.postgres", "cell", group, way, str(answer or "")]
     told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return float(told.split()[-1])
@@ -239,9 +259,9 @@ def check_answers(folder: Path) -> None:
         for way in ways:
             file = folder / "answer.parquet"
             run(group, way, file)
-            written = group.startswith("write")
+            written = group.startswith(WRITES)
             found = _fetched("SELECT * FROM written") if written else pl.read_parquet(file)
-            if group.startswith(("read", "write")):
+            if group.startswith(("read", *WRITES)):
                 found = found.sort("order_id")
             wanted = found if wanted is None else wanted
             assert_frame_equal(found, wanted, check_exact=True, check_column_order=False)

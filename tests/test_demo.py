@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aligned_dagster import ContractStore, publish
+from aligned_dagster.demo.storage import STORAGES
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,10 +44,12 @@ def test_planes_that_nobody_knows_are_a_warning(store: ContractStore) -> None:
     assert departures.rows == 336_776
 
 
-def test_the_contracts_are_the_locked_ones() -> None:
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_contracts_are_the_locked_ones_wherever_they_are_stored(storage: str) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "aligned_dagster.cli", "diff"],
         cwd=ROOT,
+        env={**os.environ, "DEMO_STORAGE": storage},
         capture_output=True,
         text=True,
         check=False,

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from aligned_dagster.sources.sql.connection import close_idle_connections
+from tools.servers.redshift import RedshiftServer
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -71,6 +72,10 @@ def test_a_block_of_python_runs(
     assert summary
     if "PSQL_DB_URL" in code:
         monkeypatch.setenv("PSQL_DB_URL", request.getfixturevalue("postgres_database"))
+        request.addfinalizer(close_idle_connections)
+    if "REDSHIFT_DB_URL" in code:
+        server: RedshiftServer = request.getfixturevalue("redshift")
+        monkeypatch.setenv("REDSHIFT_DB_URL", server.new_database().replace("postgresql://", "redshift://"))
         request.addfinalizer(close_idle_connections)
     made: dict[str, Any] = {"__name__": "readme"}
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT

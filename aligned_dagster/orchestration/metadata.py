@@ -79,8 +79,8 @@ def definition_metadata(
     if image is not None:
         metadata["docker_image"] = image.image_url
     table = getattr(storage, "table_name", None)
-    if isinstance(table, str):
-        metadata["dagster/table_name"] = table
+    if table is not None:
+        metadata["dagster/table_name"] = table.text
     if lineage and translator.settings.definition_lineage:
         metadata["dagster/column_lineage"] = column_lineage(view, registry)
         metadata["column_lineage"] = dg.MetadataValue.md(lineage_table(view, registry))
@@ -127,6 +127,8 @@ def run_metadata(
     rows = total if partitions else publication.rows
     metadata: dict[str, Any] = {} if rows is None else {"dagster/row_count": rows}
     metadata["dagster/uri"] = publication.uri or view.storage.uri
+    if not view.is_virtual:
+        metadata["dagster/storage_kind"] = view.storage.kind
     run = "run_" if partitions > 1 else ""
     if partitions > 1:
         metadata |= {"run_partitions": partitions, "run_row_count": publication.rows}

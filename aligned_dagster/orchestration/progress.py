@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from os.path import commonprefix
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -100,6 +102,9 @@ def print_summary(console: Console, run: RunSummary) -> None:
             "" if asset.seconds is None else f"{asset.seconds:.2f}",
         )
     console.print(table)
+    for place, number in stores(asset.stored for asset in run.assets.values()).items():
+        words = f"{number:,} contract{'s' if number > 1 else ''} in {place}"
+        console.print(f"[green]{'stored':<8}[/] {escape(words)}", highlight=False, soft_wrap=True)
     for check in run.warnings:
         _say(console, "yellow", "warning", check.asset, check.words)
     told: set[str] = set()
@@ -138,6 +143,21 @@ def _say(console: Console, colour: str, word: str, asset: str, words: str) -> No
     """One finding on a line of its own, which only the terminal breaks, so that a path can be copied."""
     line = f"[{colour}]{word:<8}[/] {escape(asset)}: {escape(words)}"
     console.print(line, highlight=False, soft_wrap=True)
+
+
+def stores(places: Iterable[str | None]) -> dict[str, int]:
+    """Where rows are, in few words: what the addresses in each bucket, database or file system have in common.
+
+    >>> stores(["/data/a.parquet", "s3://lake/demo/b.parquet", "s3://lake/demo/c/*/c.parquet", None])
+    {'/data/a.parquet': 1, 's3://lake/demo': 2}
+    """
+    groups: dict[tuple[str, ...], list[list[str]]] = {}
+    for place in places:
+        if place is not None:
+            parts = place.split("/")
+            groups.setdefault(tuple(parts[:3]) if "://" in place else (), []).append(parts)
+    shared = ((commonprefix(group), len(group)) for group in groups.values())  # noqa: RUF071  # of lists of parts
+    return {"/".join(parts) or "/": number for parts, number in shared}
 
 
 def readable_bytes(number: int) -> str:

@@ -28,6 +28,7 @@ class AssetSummary:
         seconds: how long its step took.
         partitions: how many were written; 0 where it has none.
         aside: where rows were kept aside, with their number.
+        stored: where its rows are, if they were published.
     """
 
     key: str
@@ -39,6 +40,7 @@ class AssetSummary:
     seconds: float | None = None
     partitions: int = 0
     aside: dict[str, int] = field(default_factory=dict)
+    stored: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,10 @@ class RunSummary:
         for prefix in ("", "run_"):
             if f"{prefix}quarantine" in told:
                 asset.aside[str(told[f"{prefix}quarantine"])] = told[f"{prefix}quarantined_rows"]
+        if not observed and "dagster/storage_kind" in told:
+            asset.stored = str(told["dagster/uri"])
         checked = asset.passed + asset.failed > 0
-        written = "published" if size is not None else "audited" if checked else "done"
+        written = "published" if asset.stored is not None else "audited" if checked else "done"
         asset.state = "observed" if observed else written
 
     def _record_check(self, event: DagsterEvent) -> None:

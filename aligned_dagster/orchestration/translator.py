@@ -93,12 +93,12 @@ class ContractTranslator:
         return {slug: "" for tag in view.tags if (slug := re.sub(r"[^A-Za-z0-9_.-]", "_", tag)[:63])}
 
     def get_kinds(self, view: FeatureView[Any]) -> set[str]:
-        """Kinds of the asset: polars, and the storage's kind, or "view" where nothing is stored."""
-        return {"polars", "view" if view.is_virtual else _kind(view.storage)}
+        """Kinds of the asset: polars and those of its storage, such as parquet and s3, or "view" where nothing is stored."""
+        return {"polars"} | ({"view"} if view.is_virtual else _kinds(view.storage))
 
     def get_source_kinds(self, source: DataSource) -> set[str]:
         """Kinds of a raw source's asset."""
-        return {_kind(source), "source"}
+        return {"source"} | _kinds(source)
 
     def get_owners(self, view: FeatureView[Any]) -> Sequence[str]:
         """Owners of the asset: those contacts that are an e-mail address or `team:...`, as Dagster demands.
@@ -175,5 +175,7 @@ def is_owner(contact: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", contact))
 
 
-def _kind(source: DataSource) -> str:
-    return re.sub(r"[^a-z0-9_.-]", "_", source.kind.lower())
+def _kinds(source: DataSource) -> set[str]:
+    """What a source is and, of files, which store they are in: parquet and s3."""
+    store = getattr(getattr(source, "location", None), "kind", "local")
+    return {re.sub(r"[^a-z0-9_.-]", "_", source.kind.lower())} | ({store} - {"local"})

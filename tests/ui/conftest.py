@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Response, ViewportSize, expect, sync_playwright
 
-from .serving import REPOSITORY, serving
+from .serving import REPOSITORY, Served, demo_project, serving
 
 SCREENSHOTS = REPOSITORY / "tests" / "screenshots"
 PATIENCE = 30_000
@@ -30,18 +28,10 @@ FLAGS = [
 expect.set_options(timeout=PATIENCE)
 
 
-@dataclass(frozen=True)
-class Served:
-    """A project whose UI is up."""
-
-    url: str
-    project: Path
-
-
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The demo after `aligned-dagster run`, with its data and Dagster's storage in a temporary directory."""
-    project = _demo_project(tmp_path_factory.mktemp("ui").resolve())
+    project = demo_project(tmp_path_factory.mktemp("ui").resolve())
     with serving(project) as url:
         yield Served(url, project)
 
@@ -97,15 +87,3 @@ def shot(page: Page) -> Callable[..., None]:
         page.set_viewport_size(SIZE)
 
     return take
-
-
-def _demo_project(folder: Path) -> Path:
-    """A project with the demo's contracts; their relative paths are below this folder."""
-    contracts = os.path.relpath(REPOSITORY / "aligned_dagster" / "demo" / "contracts", folder)
-    (folder / "pyproject.toml").write_text(
-        f'[tool.aligned_dagster]\ncontracts = "{contracts}/*.py"\n', "utf-8"
-    )
-    shutil.copy(REPOSITORY / "workspace.yaml", folder)
-    (folder / "dagster_home").mkdir()
-    shutil.copy(REPOSITORY / "dagster_home" / "dagster.yaml", folder / "dagster_home")
-    return folder

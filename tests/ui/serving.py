@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,26 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STARTS_WITHIN = 240.0
 """Seconds for one command, or for materialising and serving a project, on a busy machine."""
 ENDS_WITHIN = 30.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A project whose UI is up."""
+
+    url: str
+    project: Path
+
+
+def demo_project(folder: Path) -> Path:
+    """A project with the demo's contracts; their relative paths are below this folder."""
+    contracts = os.path.relpath(REPOSITORY / "aligned_dagster" / "demo" / "contracts", folder)
+    (folder / "pyproject.toml").write_text(
+        f'[tool.aligned_dagster]\ncontracts = "{contracts}/*.py"\n', "utf-8"
+    )
+    shutil.copy(REPOSITORY / "workspace.yaml", folder)
+    (folder / "dagster_home").mkdir()
+    shutil.copy(REPOSITORY / "dagster_home" / "dagster.yaml", folder / "dagster_home")
+    return folder
 
 
 @contextmanager

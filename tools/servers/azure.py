@@ -9,11 +9,12 @@ import tempfile
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tools.servers.azure_tokens import Certificate, TokenEndpoint
 from tools.servers.process import (
     LOOPBACK,
+    Server,
     ServerNotStartedError,
     ServerProcess,
     accepts_connections,
@@ -24,7 +25,7 @@ AZURITE = Path(__file__).resolve().parents[2] / ".venv" / "azurite" / "node_modu
 ACCOUNT = "testaccount"
 
 
-class AzuriteServer:
+class AzuriteServer(Server):
     """An Azure Blob server on a free loopback port, with one account.
 
     Args:
@@ -45,6 +46,8 @@ class AzuriteServer:
         ```
     """
 
+    name = "Azurite"
+
     def __init__(self, directory: Path | None = None, *, key: str | None = None, oauth: bool = False) -> None:
         self.account = ACCOUNT
         self.key = key or base64.b64encode(secrets.token_bytes(64)).decode()
@@ -53,26 +56,7 @@ class AzuriteServer:
         self._oauth = oauth
         self._directory = directory
         self._tokens: TokenEndpoint | None = None
-        self._process: ServerProcess | None = None
         self._resources = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        """The server's process id.
-
-        Raises:
-            RuntimeError: The server is not running.
-        """
-        if self._process is None:
-            raise RuntimeError("Azurite is not running.")
-        return self._process.pid
 
     @property
     def tokens(self) -> TokenEndpoint:
@@ -103,11 +87,7 @@ class AzuriteServer:
         return {**options, ("allow_invalid_certificates" if self._oauth else "azure_allow_http"): "true"}
 
     def start(self) -> None:
-        """Serve.
-
-        Raises:
-            ServerNotStartedError: With the end of the server's log.
-        """
+        """See `Server.start`."""
         with ExitStack() as resources:
             if self._directory is None:
                 temporary = tempfile.TemporaryDirectory(prefix="azurite-", ignore_cleanup_errors=True)
@@ -126,7 +106,7 @@ class AzuriteServer:
             self._resources = resources.pop_all()
 
     def stop(self) -> None:
-        """End the server, and remove its directory where it is a temporary one."""
+        """See `Server.stop`."""
         self._resources.close()
         self._process = None
 
@@ -152,7 +132,7 @@ class AzuriteServer:
                 "Azurite is not installed: 'make test' or tools/azurite.sh does that."
             )
         process = ServerProcess(
-            "Azurite",
+            self.name,
             [
                 *(_node(), program, "--blobHost", LOOPBACK, "--blobPort", str(port), "--location", folder),
                 *("--silent", "--skipApiVersionCheck", "--disableTelemetry", *options),

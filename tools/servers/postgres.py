@@ -12,10 +12,10 @@ import tempfile
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
-from tools.servers.process import LOOPBACK, ServerNotStartedError, ServerProcess, on_free_port
+from tools.servers.process import LOOPBACK, Server, ServerNotStartedError, ServerProcess, on_free_port
 
 SUPERUSER = "postgres"
 SETTINGS = {
@@ -31,7 +31,7 @@ UNPRIVILEGED = "nobody"
 """Who the server runs as where the tests run as root, which PostgreSQL refuses."""
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """A PostgreSQL server on a free loopback port, with scram passwords.
 
     Args:
@@ -46,31 +46,14 @@ class PostgresServer:
         ```
     """
 
+    name = "PostgreSQL"
+
     def __init__(self, directory: Path | None = None) -> None:
         self._is_temporary = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="postgres-")) if directory is None else directory
         self.port = 0
         self.password = ""
         self._user = _unprivileged_user()
-        self._process: ServerProcess | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        """The id of the server's first process.
-
-        Raises:
-            RuntimeError: The server is not running.
-        """
-        if self._process is None:
-            raise RuntimeError("The PostgreSQL server is not running.")
-        return self._process.pid
 
     @property
     def log(self) -> Path:
@@ -78,11 +61,7 @@ class PostgresServer:
         return self.directory / "postgres.log"
 
     def start(self) -> None:
-        """Make the cluster where there is none, and serve it.
-
-        Raises:
-            ServerNotStartedError: With the end of the server's log.
-        """
+        """See `Server.start`. A cluster is made where there is none."""
         try:
             self._start()
         except BaseException:
@@ -103,7 +82,7 @@ class PostgresServer:
         self._process = on_free_port(lambda port: self._serve(programs / "postgres", port))
 
     def stop(self) -> None:
-        """End the server, and remove its directory where it is a temporary one."""
+        """See `Server.stop`."""
         if self._process is not None:
             self._process.stop()
             self._process = None
@@ -116,11 +95,10 @@ class PostgresServer:
         Args:
             at_once: End it as a crash does: without a checkpoint, so that the next start recovers.
         """
-        if self._process is None:
-            raise RuntimeError("The PostgreSQL server is not running.")
+        running = self.process
         if at_once:
-            os.kill(self._process.pid, signal.SIGQUIT)
-        self._process.stop()
+            os.kill(running.pid, signal.SIGQUIT)
+        running.stop()
         self._process = self._serve(self._reachable_programs() / "postgres", self.port)
 
     def uri(self, database: str = SUPERUSER, user: str | None = None, password: str | None = None) -> str:
@@ -186,7 +164,7 @@ class PostgresServer:
         settings = {**SETTINGS, "port": str(port)}
         status = self._data / "postmaster.pid"
         started = ServerProcess(
-            "PostgreSQL",
+            self.name,
             [postgres, "-D", self._data, *(f"--{name}={value}" for name, value in settings.items())],
             log=self.log,
             ready=lambda pid: _says_ready(status, pid),

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 LOOPBACK = "127.0.0.1"
 STARTS_WITHIN = 60.0
@@ -164,6 +165,50 @@ class ServerProcess:
         said = self.log_tail()
         error = PortTakenError if _PORT_TAKEN.search(said) else ServerNotStartedError
         raise error(f"{self.name} {what}. The end of its log:\n{said or '(empty)'}")
+
+
+class Server(ABC):
+    """A server that runs in a process of its own, and in a `with` block as long as that."""
+
+    name: str
+    """What errors call it."""
+
+    _process: ServerProcess | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Serve.
+
+        Raises:
+            ServerNotStartedError: With the end of the server's log.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the server, and remove its directory where it is a temporary one."""
+
+    @property
+    def process(self) -> ServerProcess:
+        """The server's first process.
+
+        Raises:
+            RuntimeError: The server is not running.
+        """
+        if self._process is None:
+            raise RuntimeError(f"{self.name} is not running.")
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The id of the server's first process."""
+        return self.process.pid
 
 
 @cache

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from aligned_dagster import Bool, EventTimestamp, FileSource, Int32, String, feature_view
+from aligned_dagster import Bool, EventTimestamp, Int32, String, feature_view
 from aligned_dagster.demo.contracts.flights import Flights
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=Flights,
-    materialized_source=FileSource.parquet_at("data/demo/congestion.parquet"),
+    materialized_source=STORAGE.table("congestion"),
     contacts=["flights@example.com"],
 )
 class Congestion:

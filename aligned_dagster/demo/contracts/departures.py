@@ -5,7 +5,6 @@ from __future__ import annotations
 from aligned_dagster import (
     Bool,
     EventTimestamp,
-    FileSource,
     Float,
     Int32,
     String,
@@ -16,13 +15,14 @@ from aligned_dagster import (
 from aligned_dagster.demo.contracts.flights import Flights
 from aligned_dagster.demo.contracts.planes import Planes
 from aligned_dagster.demo.contracts.weather import Weather
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=Flights.join(Weather, on=["origin", "time_hour"], how="left").join(
         Planes, on="tailnum", how="left"
     ),
-    materialized_source=FileSource.parquet_at("data/demo/departures.parquet"),
+    materialized_source=STORAGE.table("departures"),
     contacts=["flights@example.com"],
 )
 class Departures:

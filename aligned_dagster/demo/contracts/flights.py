@@ -18,11 +18,12 @@ from aligned_dagster import (
 from aligned_dagster.demo.contracts.airlines import Airlines
 from aligned_dagster.demo.contracts.planes import Planes
 from aligned_dagster.demo.nycflights import CSV, data_file
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=FileSource.csv_at(data_file("flights.csv.zip"), csv_config=CSV),
-    materialized_source=FileSource.partitioned_parquet_at("data/demo/flights", partition_keys=["origin"]),
+    materialized_source=STORAGE.partitioned("flights", by=["origin"]),
     contacts=["flights@example.com"],
 )
 class Flights:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from aligned_dagster import Bool, EventTimestamp, FileSource, Int32, String, feature_view
+from aligned_dagster import Bool, EventTimestamp, Int32, String, feature_view
 from aligned_dagster.demo.contracts.flights import Flights
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=Flights,
-    materialized_source=FileSource.parquet_at("data/demo/monthly_carriers.parquet"),
+    materialized_source=STORAGE.table("monthly_carriers"),
     materialize_from=date(2013, 1, 1),
     materialize_until=date(2014, 1, 1),
     every="monthly",

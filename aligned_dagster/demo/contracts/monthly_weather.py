@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
-from aligned_dagster import Bool, EventTimestamp, FileSource, Float, String, feature_view
+from aligned_dagster import Bool, EventTimestamp, Float, String, feature_view
 from aligned_dagster.demo.contracts.weather import Weather
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=Weather,
-    materialized_source=FileSource.partitioned_parquet_at(
-        "data/demo/monthly_weather", partition_keys=["origin"]
-    ),
+    materialized_source=STORAGE.partitioned("monthly_weather", by=["origin"]),
     materialize_from=date(2013, 1, 1),
     materialize_until=date(2014, 1, 1),
     every="monthly",

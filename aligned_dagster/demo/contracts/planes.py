@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from aligned_dagster import FileSource, Int32, String, feature_view
 from aligned_dagster.demo.nycflights import CSV, data_file
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=FileSource.csv_at(data_file("planes.csv"), mapping_keys={"year": "built_in"}, csv_config=CSV),
-    materialized_source=FileSource.directory("data/demo")
-    .with_schema_version("planes")
-    .parquet_at("planes.parquet"),
+    materialized_source=STORAGE.versioned("planes"),
     tags=["reference"],
     contacts=["flights@example.com"],
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from aligned_dagster import EventTimestamp, FileSource, Float, Int32, String, feature_view
 from aligned_dagster.demo.nycflights import CSV, data_file
+from aligned_dagster.demo.storage import STORAGE
 
 
 @feature_view(
     source=FileSource.csv_at(data_file("weather.csv"), csv_config=CSV),
-    materialized_source=FileSource.parquet_at("data/demo/weather.parquet"),
+    materialized_source=STORAGE.table("weather"),
     on_violation="quarantine",
     contacts=["weather@example.com"],
 )
