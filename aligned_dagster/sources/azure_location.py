@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.sources.environment import check_names, from_environment
@@ -101,6 +101,15 @@ class AzureLocation(ObjectLocation):
 
     kind: Literal["azure"] = "azure"
     config: AzureSettings
+
+    @field_validator("path")
+    @classmethod
+    def _without_backslash(cls, path: str) -> str:
+        if "\\" in path:
+            raise ConfigurationError(
+                f"{path!r} has a backslash, which Azure takes for a '/'. Write it as one."
+            )
+        return path
 
     @property
     def uri(self) -> str:

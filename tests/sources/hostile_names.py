@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from aligned_dagster.errors import ConfigurationError, SourceNotFoundError
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.azure_location import AzureLocation
 from aligned_dagster.sources.local_location import LocalLocation
 
 from .behaviours import same
@@ -159,6 +160,7 @@ class HostileNames:
     @example(name="__HIVE_DEFAULT_PARTITION__")
     @example(name="k=v")
     @example(name="CamelCase")
+    @example(name="a\\b")
     @example(name="x" * 180)
     def test_files_and_directories(self, place: Any, name: str) -> None:
         request, rows, _ = table(["c0"], 1)
@@ -166,6 +168,10 @@ class HostileNames:
         names = list(dict.fromkeys([name, name.swapcase()]))
         if CONTROL.search(name) and not isinstance(below.at("x"), LocalLocation):
             with pytest.raises(ConfigurationError, match="has a control character"):
+                below.parquet_at(name)
+            return
+        if "\\" in name and isinstance(below.at("x"), AzureLocation):
+            with pytest.raises(ConfigurationError, match="has a backslash"):
                 below.parquet_at(name)
             return
         for number, one in enumerate(names):
