@@ -13,9 +13,14 @@
 from __future__ import annotations
 
 from aligned_dagster.contracts.defining import data_contract, feature_view
+from aligned_dagster.contracts.defining_models import model_contract
+from aligned_dagster.contracts.defining_training_sets import training_set
 from aligned_dagster.contracts.feature_view import FeatureView
+from aligned_dagster.contracts.model import FeatureInputVersions, ModelContract
 from aligned_dagster.contracts.publish import Publication, publish
+from aligned_dagster.contracts.splits import split_at_random, split_by_entity, split_by_time
 from aligned_dagster.contracts.store import ContractStore, FeatureStore
+from aligned_dagster.contracts.training_set import TrainingSet
 from aligned_dagster.features.compiling import rule
 from aligned_dagster.features.escape import transform_polars
 from aligned_dagster.features.truth import coalesce, concat_str, max_of, min_of, when
@@ -53,6 +58,7 @@ from aligned_dagster.sources.aws_s3 import AwsConfig, AwsS3Config
 from aligned_dagster.sources.azure_blob_storage import AzureBlobConfig
 from aligned_dagster.sources.custom import CustomMethodDataSource
 from aligned_dagster.sources.docker_config import DockerConfig
+from aligned_dagster.sources.exposed import ExposedModel
 from aligned_dagster.sources.in_memory_source import InMemorySource
 from aligned_dagster.sources.local import CsvConfig, DateFormatter, Directory, FileSource, ParquetConfig
 from aligned_dagster.sources.postgresql import PostgreSQLConfig
@@ -77,6 +83,8 @@ __all__ = [
     "Duration",
     "Embedding",
     "EventTimestamp",
+    "ExposedModel",
+    "FeatureInputVersions",
     "FeatureStore",
     "FeatureView",
     "FileSource",
@@ -90,6 +98,7 @@ __all__ = [
     "Int64",
     "Json",
     "List",
+    "ModelContract",
     "ParquetConfig",
     "PostgreSQLConfig",
     "Publication",
@@ -101,6 +110,7 @@ __all__ = [
     "Struct",
     "Time",
     "Timestamp",
+    "TrainingSet",
     "UInt8",
     "UInt16",
     "UInt32",
@@ -112,8 +122,13 @@ __all__ = [
     "feature_view",
     "max_of",
     "min_of",
+    "model_contract",
     "publish",
     "rule",
+    "split_at_random",
+    "split_by_entity",
+    "split_by_time",
+    "training_set",
     "transform_polars",
     "when",
 ]  # fmt: skip

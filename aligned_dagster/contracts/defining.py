@@ -10,7 +10,7 @@ from aligned_dagster.contracts.feature_view import FeatureView, as_source
 from aligned_dagster.contracts.partitioning import Every, check_windows
 from aligned_dagster.contracts.schema_check import check_fit
 from aligned_dagster.errors import ContractError, UnsupportedError, did_you_mean
-from aligned_dagster.features.compiling import compile_class
+from aligned_dagster.features.compiling import Compiled, compile_class
 from aligned_dagster.features.constraints import OnViolation, Reference, check_on_violation
 from aligned_dagster.features.location import SourceLocation, at, caller
 from aligned_dagster.features.naming import check_name, snake_case
@@ -86,26 +86,20 @@ def feature_view(
             raise ContractError(
                 f"{title} needs a source, as in @feature_view(source=FileSource.csv_at('data.csv')).{at(location)}"
             )
-        if materialized_source is not None and not isinstance(materialized_source, Writable):
-            raise UnsupportedError(
-                f"{title} cannot be materialized to {materialized_source!r}, which can only be read. "
-                f"Use a file, for instance FileSource.parquet_at('data/{title}.parquet').{at(location)}"
-            )
-        check_windows(
+        check_materialisation(
             title,
-            compiled.schema,
+            compiled,
+            materialized_source,
             materialize_from,
             every,
             lookback,
-            materialized_source is not None,
             materialize_until,
-            check_zone(time_zone) or "UTC",
+            time_zone,
+            location,
         )
         reads = as_source(source, title)
         check_fit(title, compiled.inputs, reads, location)
         _check_mapping(title, reads, [column.name for column in compiled.inputs.stored], location)
-        if materialized_source is not None:
-            _check_mapping(title, materialized_source, compiled.schema.names, location)
         return FeatureView(
             name=title,
             compiled=compiled,
@@ -133,6 +127,42 @@ def feature_view(
 
 
 data_contract = feature_view
+
+
+def check_materialisation(
+    name: str,
+    compiled: Compiled,
+    target: DataSource | None,
+    materialize_from: date | None,
+    every: Every | None,
+    lookback: timedelta | None,
+    materialize_until: date | None,
+    time_zone: str,
+    location: SourceLocation | None,
+) -> None:
+    """Check where and in which windows of time a contract is materialised.
+
+    Raises:
+        UnsupportedError: the place can only be read.
+        ContractError: the windows cannot be, or the place maps names that the contract lacks.
+    """
+    if target is not None and not isinstance(target, Writable):
+        raise UnsupportedError(
+            f"{name} cannot be materialized to {target!r}, which can only be read. "
+            f"Use a file, for instance FileSource.parquet_at('data/{name}.parquet').{at(location)}"
+        )
+    check_windows(
+        name,
+        compiled.schema,
+        materialize_from,
+        every,
+        lookback,
+        target is not None,
+        materialize_until,
+        check_zone(time_zone) or "UTC",
+    )
+    if target is not None:
+        _check_mapping(name, target, compiled.schema.names, location)
 
 
 def _check_mapping(

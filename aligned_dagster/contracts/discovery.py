@@ -49,12 +49,15 @@ def views_in(file: Path) -> list[FeatureView[Any]]:
         ContractImportError: the file cannot be imported; the message names the file, the line and the cause.
     """
     _check_classes_once(file)
-    module = _load(file)
+    module = module_of(file)
     found: dict[int, FeatureView[Any]] = {}
     for value in vars(module).values():
         if isinstance(value, FeatureView) and value.location and _same(value.location.file, file):
             found[id(value)] = value
     return sorted(found.values(), key=lambda view: view.location.line if view.location else 0)
+
+
+_DECORATORS = ("feature_view", "data_contract", "model_contract")
 
 
 def _check_classes_once(file: Path) -> None:
@@ -70,7 +73,7 @@ def _check_classes_once(file: Path) -> None:
     lines: dict[str, int] = {}
     for statement in body:
         if isinstance(statement, ast.ClassDef) and any(
-            "feature_view" in ast.unparse(d) for d in statement.decorator_list
+            word in ast.unparse(d) for d in statement.decorator_list for word in _DECORATORS
         ):
             if statement.name in lines:
                 raise DuplicateNameError(
@@ -80,7 +83,12 @@ def _check_classes_once(file: Path) -> None:
             lines[statement.name] = statement.lineno
 
 
-def _load(file: Path) -> ModuleType:
+def module_of(file: Path) -> ModuleType:
+    """The module that a file is, imported under its own name where that leads to it.
+
+    Raises:
+        ContractImportError: the file cannot be imported; the message names the file, the line and the cause.
+    """
     loaded = next((m for m in list(sys.modules.values()) if _same(getattr(m, "__file__", None), file)), None)
     if loaded is not None and not getattr(getattr(loaded, "__spec__", None), "_initializing", False):
         return loaded

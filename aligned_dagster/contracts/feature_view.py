@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from aligned_dagster.contracts.view_source import (
     ContractSource,
     FilterSource,
     RenameSource,
+    ReplaceView,
     ViewSource,
     leaves,
 )
@@ -122,6 +123,9 @@ class FeatureView(Generic[T]):
         form = self.to_json()
         for words in ("description", "tags", "contacts", "schedule", "automation"):
             form.pop(words, None)
+        form["source"].pop(
+            "acceptable", None
+        )  # of a model: it decides what is warned of, not what is predicted
         for part in (form["schema"], form["inputs"]):
             for column in part["columns"]:
                 column.pop("description", None)
@@ -137,6 +141,11 @@ class FeatureView(Generic[T]):
     def is_virtual(self) -> bool:
         """Whether its rows are computed when they are read and kept nowhere."""
         return self.materialized_source is None
+
+    @property
+    def is_immutable(self) -> bool:
+        """Whether rows that are stored never change."""
+        return False
 
     @property
     def storage(self) -> DataSource:
@@ -417,6 +426,16 @@ class FeatureView(Generic[T]):
         )
         check_fit(self.name, self.compiled.inputs, made.source, self.location)
         return made
+
+    def reading(self, replace_view: ReplaceView) -> Self:
+        """The same contract over other views, where it reads or refers to some.
+
+        Args:
+            replace_view: gives for a view the one that takes its place.
+        """
+        source = self.source.over(replace_view) if isinstance(self.source, ContractSource) else self.source
+        referenced = {name: replace_view(view) for name, view in self.referenced.items()}
+        return replace(self, source=source, referenced=referenced)
 
     def with_entity_renaming(self, names: str | Mapping[str, str], name: str | None = None) -> FeatureView[T]:
         """A view whose entities bear other names, for facts that name them otherwise.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from aligned_dagster.contracts.view_source import ContractSource
-from aligned_dagster.features.constraints import Constraint, OnViolation, constraint_from_json
+from aligned_dagster.features.constraints import Constraint, OnViolation, Rule, constraint_from_json
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import inputs, text, to_json
 from aligned_dagster.features.literals import Value, value_from_json, value_to_json
@@ -207,8 +207,7 @@ class LockedContract:
             if column.name not in columns:
                 columns[column.name] = replace(LockedColumn.of(column), is_input=True)
         rules = {
-            rule.name: (_digest(to_json(rule.predicate))[:16], rule.words(), rule.on_violation)
-            for rule in view.schema.rules
+            rule.name: (_rule_digest(rule), rule.words(), rule.on_violation) for rule in view.schema.rules
         }
         return LockedContract(view.name, view.version, columns, rules, view.on_violation)
 
@@ -248,6 +247,11 @@ def _reads(view: FeatureView[Any]) -> dict[str, tuple[tuple[str, str], ...]]:
 def _origin(item: str) -> tuple[str, str]:
     contract, _, column = item.rpartition(".")
     return contract, column
+
+
+def _rule_digest(rule: Rule) -> str:
+    predicate = to_json(rule.predicate)
+    return _digest(predicate if rule.mostly == 1 else [predicate, rule.mostly])[:16]
 
 
 def _digest(form: Any) -> str:

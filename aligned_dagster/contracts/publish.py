@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from aligned_dagster.contracts.immutable import is_stored_already
 from aligned_dagster.contracts.window_keys import partition_condition
 from aligned_dagster.errors import AuditError, UnsupportedError
 from aligned_dagster.features.compiling import Compiled
@@ -62,7 +63,8 @@ def publish(
     """Compute a view (or take given rows), audit it, and publish it if no blocking rule is broken.
 
     Rows that break a rule of `on_violation="quarantine"` are kept aside beside the data and the others published.
-    If a blocking rule is broken nothing is published: the old rows stay, the bad rows are kept aside.
+    If a blocking rule is broken nothing is published: the old rows stay, the bad rows are kept aside. Of a training
+    set a partition is published once: the same rows again are not written, and others are an error.
 
     Args:
         view: the contract. A virtual one is audited and nothing is written.
@@ -78,6 +80,7 @@ def publish(
         AuditError: a blocking rule is broken, or every row would be kept aside; it carries the report and the URI of
             the quarantine.
         SourceError: a source could not be read or written; the old rows are still there.
+        PublishError: a training set has other rows in one of the partitions.
     """
     run = run_id or uuid.uuid4().hex[:12]
     rows = view.compute(frames, part=part) if frame is None else completed(view, frame)
@@ -91,6 +94,8 @@ def publish(
         )
     target, request = view.materialized_source, view.stored_request
     where = None if part is None else partition_condition(view, part)
+    if where is None and view.is_immutable:  # other writers wait from before what is stored is looked at
+        where = pl.lit(True)
     with _stage(target, rows, request, mode, where) as staged:
         around = reference_frames(view, known, frames)
         report = _audit(view, staged.part, request, around)
@@ -102,18 +107,22 @@ def publish(
             on_audit(report)
         _raise_if_blocked(view, report, quarantine)
         if rows_apart is None:
+            if view.is_immutable and is_stored_already(view, staged.part, part):
+                return _published(report, _as_stored(view), None, report.rows)
             published = staged.publish()
             return _published(report, published, quarantine, report.rows)
         good = rows_apart.good
         with explained(view.name, view.storage.uri):
             kept = int(good.select(pl.len()).collect(engine="streaming").item())
-        if kept == 0 and where is None:
+        if kept == 0 and part is None:
             raise AuditError(
                 f"{report.explain()}\nEvery row breaks a rule, so nothing was published and the old rows are still there. "
                 f"Is the rule right? The rows are in {quarantine}.",
                 report,
                 quarantine,
             )
+        if view.is_immutable and is_stored_already(view, good, part):
+            return _published(report, _as_stored(view), quarantine, kept)
         staged.keep_part(good)
         return _published(report, staged.publish(), quarantine, kept)
 
@@ -216,6 +225,12 @@ def _raise_if_blocked(view: FeatureView[Any], report: AuditReport, quarantine: s
         else "It is computed when read."
     )
     raise AuditError(f"{report.explain()}\n{nothing}{kept}", report, quarantine)
+
+
+def _as_stored(view: FeatureView[Any]) -> Published:
+    """What is there already, in place of what a write would have left behind."""
+    there = view.storage.fingerprint()
+    return Published(view.storage.uri, there.bytes, there.rows)
 
 
 def _published(report: AuditReport, published: Published, quarantine: str | None, rows: int) -> Publication:

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from aligned_dagster.contracts.computing import computed, source_columns
-from aligned_dagster.errors import RequestError
+from aligned_dagster.contracts.facts import Facts, facts_frame
+from aligned_dagster.contracts.retrieval import FeaturesJob, Wanted, fact_time, features_job, wanted_entities
 from aligned_dagster.features.feature import Feature
-from aligned_dagster.features.schema import Schema
 from aligned_dagster.request.job import RetrievalJob
 from aligned_dagster.request.schemas import projected
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.publish import Publication
-
-Facts = Any
-"""Rows to find features for: a dict of columns, a polars, pandas or Arrow frame, or a job."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,14 @@ class FeatureViewQuery:
         job = self._job(lambda: self.view.read_between(start_date, end_date), everything=True)
         return job if self.columns is None else job.select(*self.columns)
 
-    def features_for(self, facts: Facts, event_timestamp_column: str | None = None) -> RetrievalJob:
+    def features_for(
+        self,
+        facts: Facts,
+        event_timestamp_column: str | None = None,
+        *,
+        entity_columns: Mapping[str, str] | None = None,
+        max_age: timedelta | None = None,
+    ) -> FeaturesJob:
         """The features of the entities in the facts, each as it was known at the fact's time.
 
         The rows are those of the facts, in their order. Without a time the latest row of an entity counts; where
@@ -90,20 +93,21 @@ class FeatureViewQuery:
         Args:
             facts: rows with the entity columns: a dict of lists, a frame (polars, pandas, Arrow) or a job.
             event_timestamp_column: the facts' column with the time; the view's own name for it if the facts have it.
+            entity_columns: entity to the facts' column for it, where the names differ.
+            max_age: the greatest distance, inclusive, between the times of a fact and of the row it gets.
 
         Raises:
             RequestError: the facts lack an entity column, or their times cannot be compared.
         """
-        view = self.view
         given = facts_frame(facts)
         names = given.collect_schema().names()
-        time = event_timestamp_column or (
-            view.schema.event_timestamp if view.schema.event_timestamp in names else None
-        )
+        view = self.view
+        keys = {*view.schema.entities, event_timestamp_column}
         wanted = self.columns or tuple(name for name in view.schema.names if name not in names)
-        columns = tuple(name for name in wanted if name not in view.schema.entities and name != time)
-        job_schema = _joined_schema(given, view.schema, columns)
-        return RetrievalJob(view.name, job_schema, lambda: features_of(view, given, columns, time))
+        columns = {name: name for name in wanted if name not in keys and name not in names}
+        mapping = wanted_entities(view, entity_columns or {})
+        asked = [Wanted(view, columns, mapping, max_age)]
+        return features_job(view.name, given, asked, fact_time(names, asked, event_timestamp_column))
 
     def using_source(self, source: Any) -> FeatureViewQuery:
         """The same questions to another source of the same contract."""
@@ -136,85 +140,3 @@ class FeatureViewQuery:
         if self.columns is not None and not everything:
             schema = projected(schema, self.columns)
         return RetrievalJob(self.view.name, schema, load, self._references, self.view.on_violation)
-
-
-def features_of(
-    view: FeatureView[Any],
-    facts: pl.LazyFrame,
-    columns: tuple[str, ...],
-    fact_timestamp: str | None,
-    max_age: timedelta | None = None,
-) -> pl.LazyFrame:
-    """The facts with columns of a view as they were known at each fact's time."""
-    from aligned_dagster.request.point_in_time import point_in_time_join
-    from aligned_dagster.sources.source import DataSource
-
-    storage = view.storage
-    own = type(storage).features_for is not DataSource.features_for
-    if own and not view.compiled.groupings:
-        request = view.request if view.is_virtual else view.stored_request
-        needed = source_columns(view.compiled, columns) if view.is_virtual else columns
-        wanted = dict.fromkeys([*request.entities, *needed])
-        rows = storage.features_for(facts, request.project(wanted), fact_timestamp=fact_timestamp)
-        return rows if not view.is_virtual else _derived_beside(rows, facts, view, columns)
-    schema = view.schema
-    times = [name for name in (schema.event_timestamp, schema.created_timestamp) if name]
-    return point_in_time_join(
-        facts,
-        view.read(columns=dict.fromkeys([*schema.entities, *times, *columns])),
-        entities=schema.entities,
-        event_timestamp=schema.event_timestamp,
-        created_timestamp=schema.created_timestamp,
-        fact_timestamp=fact_timestamp,
-        columns=columns,
-        max_age=max_age,
-    )
-
-
-def _derived_beside(
-    rows: pl.LazyFrame, facts: pl.LazyFrame, view: FeatureView[Any], columns: tuple[str, ...]
-) -> pl.LazyFrame:
-    names = facts.collect_schema().names()
-    derived = computed(rows, view.compiled, tuple(dict.fromkeys([*view.schema.entities, *columns])))
-    others = [name for name in names if name not in view.schema.entities]
-    beside = pl.concat([facts.select(others), derived], how="horizontal") if others else derived
-    return beside.select(*names, *columns)
-
-
-def facts_frame(facts: Facts) -> pl.LazyFrame:
-    """Rows in any of the forms that people have them in, as a lazy frame.
-
-    Raises:
-        RequestError: it is none of these forms.
-    """
-    if isinstance(facts, pl.LazyFrame):
-        return facts
-    if isinstance(facts, pl.DataFrame):
-        return facts.lazy()
-    if isinstance(facts, RetrievalJob):
-        return facts.lazy()
-    if isinstance(facts, Mapping):
-        try:
-            return pl.DataFrame(dict(facts)).lazy()
-        except (pl.exceptions.PolarsError, TypeError) as error:
-            raise RequestError(f"The facts are no table of columns of one length: {error}") from error
-    if isinstance(facts, list):
-        return pl.DataFrame(facts).lazy()
-    if hasattr(facts, "__arrow_c_stream__") or type(facts).__module__.startswith("pandas"):
-        frame = pl.from_pandas(facts) if type(facts).__module__.startswith("pandas") else pl.DataFrame(facts)
-        return frame.lazy()
-    raise RequestError(
-        f"Facts are a dict of columns, a polars, pandas or Arrow frame, or a job; got {type(facts).__name__}."
-    )
-
-
-def _joined_schema(facts: pl.LazyFrame, schema: Schema, columns: tuple[str, ...]) -> Schema:
-    from aligned_dagster.features.dtypes import DataType
-    from aligned_dagster.features.schema import Column
-
-    given = tuple(
-        schema.column(name) if name in schema else Column(name, DataType.from_polars(dtype), optional=True)
-        for name, dtype in facts.collect_schema().items()
-    )
-    added = tuple(replace(schema.column(name), optional=True, constraints=()) for name in columns)
-    return Schema((*given, *added))

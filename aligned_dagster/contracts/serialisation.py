@@ -8,6 +8,20 @@ from typing import Any
 
 from aligned_dagster.contracts.feature_view import FeatureView
 from aligned_dagster.contracts.joining import JoinSource
+from aligned_dagster.contracts.model import ModelContract
+from aligned_dagster.contracts.model_json import model_from_json, predictions_to_json
+from aligned_dagster.contracts.training_json import (
+    FACTS,
+    TRAINING_SET,
+    facts_from_json,
+    facts_to_json,
+    set_from_json,
+    set_to_json,
+    training_from_json,
+    training_to_json,
+)
+from aligned_dagster.contracts.training_set import TrainingSet
+from aligned_dagster.contracts.training_source import FactsSource, TrainingSource
 from aligned_dagster.contracts.view_source import (
     ContractSource,
     FilterSource,
@@ -20,6 +34,7 @@ from aligned_dagster.features.declared import Grouping
 from aligned_dagster.features.expression import from_json, to_json
 from aligned_dagster.features.literals import value_from_json, value_to_json
 from aligned_dagster.features.schema import Schema
+from aligned_dagster.sources.in_memory_source import InMemorySource
 from aligned_dagster.sources.source import DataSource, source_from_json, source_to_json
 
 Views = Mapping[str, FeatureView[Any]]
@@ -46,7 +61,11 @@ def view_to_json(view: FeatureView[Any], strict: bool = True) -> dict[str, Any]:
         "schema": view.schema.to_json(),
         "inputs": view.compiled.inputs.to_json(),
         "groupings": windows,
-        "source": _source_to_json(view.source, strict),
+        "source": (
+            predictions_to_json(view, strict)
+            if isinstance(view, ModelContract)
+            else _source_to_json(view.source, strict)
+        ),
         "materialized_source": _raw_to_json(view.materialized_source, strict),
         "description": view.description,
         "tags": list(view.tags),
@@ -61,7 +80,7 @@ def view_to_json(view: FeatureView[Any], strict: bool = True) -> dict[str, Any]:
         "lookback": _seconds(view.lookback),
         "materialize_until": value_to_json(view.materialize_until),
         "time_zone": view.time_zone,
-    }
+    } | ({TRAINING_SET: set_to_json(view)} if isinstance(view, TrainingSet) else {})
 
 
 def view_from_json(form: Mapping[str, Any], views: Views) -> FeatureView[Any]:
@@ -82,10 +101,11 @@ def view_from_json(form: Mapping[str, Any], views: Views) -> FeatureView[Any]:
     )
     inputs = Schema.from_json(form["inputs"])
     target = form["materialized_source"]
+    is_model = form["source"].get("type") == "predictions"
     made: FeatureView[Any] = FeatureView(
         name=form["name"],
         compiled=Compiled(schema if not groupings else inputs, schema, groupings),
-        source=_source_from_json(form["source"], views, form["name"]),
+        source=InMemorySource.empty() if is_model else _read_source(form, views),
         materialized_source=None if target is None else source_from_json(target),
         description=form["description"],
         tags=tuple(form["tags"]),
@@ -103,7 +123,19 @@ def view_from_json(form: Mapping[str, Any], views: Views) -> FeatureView[Any]:
     )
     referenced = {name: _view(name, views, made.name) for name in made.references() if name != made.name}
     object.__setattr__(made, "referenced", referenced)
+    if TRAINING_SET in form:
+        return set_from_json(made, form[TRAINING_SET])
+    if is_model:
+        return model_from_json(made, form["source"], lambda name: _view(name, views, made.name))
     return made
+
+
+def _read_source(form: Mapping[str, Any], views: Views) -> DataSource:
+    source, reader = form["source"], form["name"]
+    if source.get("type") != TRAINING_SET:
+        return _source_from_json(source, views, reader)
+    facts = _contract_source(source["facts"], views, reader)
+    return training_from_json(source, form, facts, lambda name: _view(name, views, reader))
 
 
 def needs(form: Mapping[str, Any]) -> frozenset[str]:
@@ -132,6 +164,10 @@ def _source_to_json(source: DataSource, strict: bool) -> Any:
     if isinstance(source, JoinSource):
         sides = {"left": _source_to_json(source.left, strict), "right": _source_to_json(source.right, strict)}
         return {**source.model_dump(exclude={"left", "right"}, mode="json"), **sides}
+    if isinstance(source, TrainingSource):
+        return training_to_json(source, lambda part: _source_to_json(part, strict))
+    if isinstance(source, FactsSource):
+        return facts_to_json(source, lambda part: _source_to_json(part, strict), strict)
     return _raw_to_json(source, strict)
 
 
@@ -147,6 +183,8 @@ def _source_from_json(form: Mapping[str, Any], views: Views, reader: str) -> Dat
     if kind == "join":
         sides = {side: _contract_source(form[side], views, reader) for side in ("left", "right")}
         return JoinSource.model_validate({**form, **sides})
+    if kind == FACTS:
+        return facts_from_json(form)
     return source_from_json(form)
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +15,19 @@ from typing import Any
 import polars as pl
 
 from aligned_dagster.contracts.discovery import contract_files, views_in
+from aligned_dagster.contracts.facts import Facts, facts_frame
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
+from aligned_dagster.contracts.model import ModelContract
+from aligned_dagster.contracts.model_query import ModelQuery
+from aligned_dagster.contracts.retrieval import (
+    EntityColumns,
+    FeatureRefs,
+    FeaturesJob,
+    fact_time,
+    features_job,
+    wanted_of,
+)
 from aligned_dagster.contracts.serialisation import needs, view_from_json, view_to_json
-from aligned_dagster.contracts.view_source import ContractSource
 from aligned_dagster.errors import (
     ContractError,
     DuplicateNameError,
@@ -144,6 +155,26 @@ class ContractStore:
         """
         return self.view(name).query()
 
+    def model(self, name: str | ModelContract[Any]) -> ModelQuery:
+        """Questions to the model contract of that name: `store.model("survival").predict_over(facts)`.
+
+        Raises:
+            UnknownContractError: there is none, or it is no model.
+        """
+        view = self.view(name)
+        if not isinstance(view, ModelContract):
+            models = [known for known, other in self._views.items() if isinstance(other, ModelContract)]
+            raise UnknownContractError(
+                f"{view.name!r} is a feature view and no model.{did_you_mean(view.name, models)} "
+                f"Models: {', '.join(models) or 'none'}."
+            )
+        return view.query()
+
+    @property
+    def models(self) -> Mapping[str, ModelContract[Any]]:
+        """Name to model contract, in the order in which they were added."""
+        return {name: view for name, view in self._views.items() if isinstance(view, ModelContract)}
+
     @property
     def digest(self) -> str:
         """32 hex digits over all contracts, the same in every process."""
@@ -189,6 +220,67 @@ class ContractStore:
         return store
 
     # --- questions ------------------------------------------------------------------------------------
+
+    def features_for(
+        self,
+        facts: Facts,
+        features: FeatureRefs,
+        event_timestamp_column: str | None = None,
+        *,
+        entity_columns: EntityColumns | None = None,
+        max_age: timedelta | Mapping[str, timedelta] | None = None,
+    ) -> FeaturesJob:
+        """Features of any views for the same facts, each as it was known at the fact's time.
+
+        The rows are those of the facts, in their order, whatever the order in which features are asked for. Without a
+        time the latest row of an entity counts; where none is known, a feature is null or its default. A view without
+        an event timestamp is looked up by its entities. Aggregations of a view that is computed when it is read end at
+        each fact's time.
+
+        Args:
+            facts: rows with the entity columns: a dict of columns, a frame (polars, lazy or not, pandas, Arrow), a job,
+                or a SELECT over the store.
+            features: "view:feature", "view:*" or `View().feature`; in a mapping under the names that they get.
+            event_timestamp_column: the facts' column with the time; the views' own name for it if the facts have it.
+            entity_columns: entity to the facts' column for it, for all views or by the view's name.
+            max_age: the greatest age of a feature, inclusive, for all views or by the view's name.
+
+        Raises:
+            UnknownContractError: there is no such view.
+            UnknownFeatureError: a view has no such feature.
+            RequestError: the facts lack a column, their times cannot be compared, or two columns would have one name.
+
+        >>> from aligned_dagster import (
+        ...     ContractStore,
+        ...     EventTimestamp,
+        ...     Float,
+        ...     InMemorySource,
+        ...     String,
+        ...     feature_view,
+        ... )
+        >>> from datetime import datetime, timezone
+        >>> day = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, 2, 3)]
+        >>> seen = InMemorySource.from_values({"airport": ["OSL"] * 2, "at": day[::2], "wind": [3.0, 9.0]})
+        >>> @feature_view(source=seen)
+        ... class Weather:
+        ...     airport = String().as_entity()
+        ...     at = EventTimestamp()
+        ...     wind = Float()
+        >>> flights = {"origin": ["OSL", "BGO"], "leaves": [day[1], day[1]]}
+        >>> store = ContractStore([Weather])
+        >>> job = store.features_for(
+        ...     flights, ["weather:wind"], "leaves", entity_columns={"airport": "origin"}
+        ... )
+        >>> job.collect()["wind"].to_list()
+        [3.0, None]
+        >>> print(job.report())
+        2 facts, 2 rows; no row from the future
+          weather  50.0 % matched  0 leaked  age 0 %: 1 day, 0:00:00, ...
+        """
+        wanted = wanted_of(features, self.view, entity_columns, max_age)
+        given = self.execute_sql(facts).lazy() if isinstance(facts, str) else facts_frame(facts)
+        time = fact_time(given.collect_schema().names(), wanted, event_timestamp_column)
+        return features_job(", ".join(want.view.name for want in wanted), given, wanted, time)
 
     def execute_sql(self, query: str) -> RetrievalJob:
         """Ask in polars' SQL; every contract is a table of its name. Nothing is read before the job is collected.
@@ -292,7 +384,6 @@ def _any_source(source: Any) -> Any:
 
 def _reading(view: FeatureView[Any], replaced: Mapping[str, FeatureView[Any]]) -> FeatureView[Any]:
     """The view, reading the replaced views where it read those of their names."""
-    from dataclasses import replace
 
     def other(known: FeatureView[Any]) -> FeatureView[Any]:
         return replaced.get(known.name, known)
@@ -302,9 +393,7 @@ def _reading(view: FeatureView[Any], replaced: Mapping[str, FeatureView[Any]]) -
     ]
     if not touched:
         return view
-    source = view.source.over(other) if isinstance(view.source, ContractSource) else view.source
-    referenced = {name: other(known) for name, known in view.referenced.items()}
-    return replace(view, source=source, referenced=referenced)
+    return view.reading(other)
 
 
 def _in_order(views: Mapping[str, FeatureView[Any]]) -> list[FeatureView[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -241,6 +242,19 @@ class RenameSource(ContractSource):
     def label(self) -> str:
         """That of the source."""
         return self.source.label
+
+
+def at_hand(view: FeatureView[Any], frames: Mapping[str, pl.LazyFrame]) -> FeatureView[Any]:
+    """The view over rows that are at hand; itself where it finds features in a way of its own.
+
+    Args:
+        view: the view.
+        frames: rows of views, by name.
+    """
+    own = type(view.storage).features_for is not DataSource.features_for
+    if view.name not in frames or own or (view.is_virtual and view.compiled.groupings):
+        return view
+    return replace(view, materialized_source=FrameSource.of(frames[view.name], view.name))
 
 
 def leaves(source: DataSource) -> Iterator[DataSource]:

@@ -36,11 +36,16 @@ class DeclaredRule:
     condition: Feature
     description: str
     on_violation: OnViolation | None
+    mostly: float
     location: SourceLocation | None
 
 
 def rule(
-    condition: Feature, description: str = "", *, on_violation: OnViolation | None = None
+    condition: Feature,
+    description: str = "",
+    *,
+    on_violation: OnViolation | None = None,
+    mostly: float = 1.0,
 ) -> DeclaredRule:
     """State a rule on several columns, as an attribute of the contract: `arrives_later = rule(arrival > departure)`.
 
@@ -48,15 +53,20 @@ def rule(
         condition: a boolean feature that must not be false; where it is null the rule is kept.
         description: the rule in words; the condition's own text if not given.
         on_violation: what happens to rows that break it; the contract's choice if not given.
+        mostly: the share of all rows, above 0 and up to 1, that must keep it.
 
     Raises:
-        ContractError: the condition is no boolean feature.
+        ContractError: the condition is no boolean feature, or the share is none.
     """
     if not isinstance(condition, Feature) or condition.dtype.kind != "bool":
         raise ContractError(
             f"rule() needs a condition, as in rule(arrival > departure); got {condition!r}.{at(caller())}"
         )
-    return DeclaredRule(condition, description, check_on_violation(on_violation), caller())
+    if not 0 < mostly <= 1:
+        raise ContractError(
+            f"mostly={mostly} is no share of the rows; it lies above 0 and is at most 1.{at(caller())}"
+        )
+    return DeclaredRule(condition, description, check_on_violation(on_violation), mostly, caller())
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,9 @@ def compile_class(cls: type, contract: str) -> Compiled:
             )
     levels(trees)
     groupings = {name: g for name, f in features.items() if (g := _grouping(f, names, contract, name))}
-    columns = [_column(name, f, trees.get(name), name in groupings) for name, f in features.items()]
+    columns = [
+        _column(name, f, trees.get(name), name in groupings, names, contract) for name, f in features.items()
+    ]
     rules = tuple(_rule(name, d, names, contract) for name, d in declared.items())
     _check_roles(columns, contract)
     _check_bounds(columns, contract)
@@ -215,8 +227,21 @@ def _grouping(feature: Feature, names: Mapping[int, str], contract: str, name: s
     return next(iter(found), None)
 
 
-def _column(name: str, feature: Feature, tree: ex.Expression | None, aggregated: bool) -> Column:
+def _column(
+    name: str,
+    feature: Feature,
+    tree: ex.Expression | None,
+    aggregated: bool,
+    names: Mapping[int, str],
+    contract: str,
+) -> Column:
     facts = feature.facts
+    prediction = None if facts.prediction is None else facts.prediction.named(names)
+    if facts.prediction is not None and prediction is None:
+        raise ContractError(
+            f"{contract}.{name} is the probability of a label that is no column of the contract. "
+            f"Make the label an attribute first.{at(feature.location)}"
+        )
     constraints = facts.constraints
     must_be_there = facts.required or facts.role == "entity" or (tree is None and not facts.optional)
     if must_be_there:
@@ -233,6 +258,8 @@ def _column(name: str, feature: Feature, tree: ex.Expression | None, aggregated:
         constraints=constraints,
         derivation=tree,
         aggregated=aggregated,
+        prediction=prediction,
+        ttl=getattr(feature, "ttl", None) if isinstance(feature, types.EventTimestamp) else None,
         location=feature.location,
     )
 
@@ -241,7 +268,7 @@ def _rule(name: str, declared: DeclaredRule, names: Mapping[int, str], contract:
     condition = declared.condition
     known = names.get(id(condition))
     predicate = ex.ColumnRef(known) if known else _resolve(condition, names, contract, name)
-    return Rule(name, predicate, declared.description, declared.on_violation)
+    return Rule(name, predicate, declared.description, declared.on_violation, declared.mostly)
 
 
 def _check_roles(columns: list[Column], contract: str) -> None:
@@ -311,7 +338,7 @@ def _check_used(
     """Raise where a column is neither kept nor read by one that is: it would vanish without a word."""
     read = needed(made, dict(trees))
     for column in inputs.columns:
-        if column.name not in kept and column.name not in read:
+        if column.role != "created_timestamp" and column.name not in kept and column.name not in read:
             raise ContractError(
                 f"{contract} has one row for each {', '.join(inputs.entities)}, so {column.name!r} would be gone and nothing "
                 f"aggregates it. Aggregate it, as in {column.name}.aggregate().last(), or leave it out.{at(column.location)}"

@@ -8,6 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import polars as pl
@@ -305,12 +306,30 @@ class Rule:
         predicate: a boolean expression over the columns.
         description: the rule in words; the predicate's own text if not given.
         on_violation: what happens to rows that break it; None leaves it to the contract.
+        mostly: the share of all rows, above 0 and up to 1, that must keep it; only where fewer do is the rule broken, by
+            every row that breaks it.
+
+    Raises:
+        ContractError: the share is none.
+
+    >>> from aligned_dagster.features.expression import Call, ColumnRef
+    >>> known = Rule("known", Call("is_not_null", ColumnRef("wind")), "wind is known", mostly=0.9)
+    >>> known.words(), known.is_kept(broken=10, rows=100), known.is_kept(broken=11, rows=100)
+    ('wind is known, in at least 90 % of the rows', True, False)
     """
 
     name: str
     predicate: Expression
     description: str = ""
     on_violation: OnViolation | None = None
+    mostly: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mostly <= 1:
+            raise ContractError(
+                f"The rule {self.name!r} must hold for a share of {self.mostly} of the rows; "
+                "mostly lies above 0 and is at most 1."
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -319,26 +338,52 @@ class Rule:
 
     def words(self) -> str:
         """The rule as a sentence."""
-        return self.description or f"{self.predicate!r}"[1:-1]
+        said = self.description or f"{self.predicate!r}"[1:-1]
+        return said if self.mostly == 1 else f"{said}, in at least {_percent(self.mostly)} of the rows"
 
     def violation(self) -> pl.Expr:
-        """A boolean expression, true where the rule is broken and never null."""
+        """A boolean expression, true where a row breaks the rule and never null."""
         kept: pl.Expr = replay(self.predicate)
         return _broken(~kept)
 
+    def is_kept(self, broken: int, rows: int) -> bool:
+        """Whether so many rows that break it, of so many, are few enough."""
+        return broken <= rows * (1 - self._share)
+
+    @property
+    def punished(self) -> pl.Expr:
+        """A boolean expression over all rows, true where a row breaks the rule and too many do."""
+        violation = self.violation()
+        if self.mostly == 1:
+            return violation
+        part, whole = self._share.as_integer_ratio()
+        kept = (~violation).sum().cast(pl.Int128) * whole
+        return violation & (kept < pl.len().cast(pl.Int128) * part)
+
+    @property
+    def _share(self) -> Fraction:
+        return Fraction(str(self.mostly))  # 0.55 is meant as 55 of 100, not as the double next to it
+
     def to_json(self) -> dict[str, Any]:
         """The stable JSON form."""
-        return {
+        form = {
             "name": self.name,
             "predicate": to_json(self.predicate),
             "description": self.description,
             "on_violation": self.on_violation,
         }
+        return form if self.mostly == 1 else {**form, "mostly": self.mostly}
 
     @staticmethod
     def from_json(form: dict[str, Any]) -> Rule:
         """Read what `to_json` wrote."""
-        return Rule(form["name"], from_json(form["predicate"]), form["description"], form["on_violation"])
+        return Rule(
+            form["name"],
+            from_json(form["predicate"]),
+            form["description"],
+            form["on_violation"],
+            form.get("mostly", 1.0),
+        )
 
 
 def check_pattern(pattern: str) -> str:
@@ -356,6 +401,10 @@ def check_pattern(pattern: str) -> str:
             "It takes the syntax of Rust's regex crate, which has no look-around and no back-references."
         ) from error
     return pattern
+
+
+def _percent(share: float) -> str:
+    return f"{Decimal(str(share)) * 100:f}".rstrip("0").rstrip(".") + " %"
 
 
 def _say(value: Value) -> str:

@@ -15,6 +15,7 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.literals import Value, freeze
 from aligned_dagster.features.location import SourceLocation, at, caller
+from aligned_dagster.features.prediction import Prediction
 from aligned_dagster.features.schema import Role
 
 
@@ -30,6 +31,7 @@ class Facts:
     description: str = ""
     tags: tuple[str, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    prediction: Prediction | None = None
 
 
 @dataclass(frozen=True)

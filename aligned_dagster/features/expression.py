@@ -170,7 +170,7 @@ def replay(root: Expression, namespace: Any = pl) -> Any:
             return namespace.lit(thaw(node.value))
         assert isinstance(node, Call)
         if node.method == POLARS_JSON:
-            return _deserialise(node)
+            return _deserialise(node, namespace)
         args = [done[arg] if isinstance(arg, Expression) else thaw(arg) for arg in node.args]
         kwargs = {name: thaw(value) for name, value in node.kwargs}
         if node.method == "when":
@@ -194,18 +194,26 @@ def placeholder(number: int) -> str:
 
 def rename_columns(form: Any, names: Mapping[str, str]) -> Any:
     """A serialised polars expression over columns of other names."""
+    return _substituted(form, {old: {"Column": new} for old, new in names.items()})
+
+
+def _substituted(form: Any, columns: Mapping[str, Any]) -> Any:
     if isinstance(form, list):
-        return [rename_columns(item, names) for item in form]
+        return [_substituted(item, columns) for item in form]
     if isinstance(form, dict):
-        if set(form) == {"Column"} and form["Column"] in names:
-            return {"Column": names[form["Column"]]}
-        return {key: rename_columns(value, names) for key, value in form.items()}
+        if set(form) == {"Column"} and form["Column"] in columns:
+            return columns[form["Column"]]
+        return {key: _substituted(value, columns) for key, value in form.items()}
     return form
 
 
-def _deserialise(node: Call) -> Any:
-    names = {placeholder(i): arg.name for i, arg in enumerate(node.args) if isinstance(arg, ColumnRef)}
-    form = rename_columns(json.loads(dict(node.kwargs)["expression"]), names)
+def _deserialise(node: Call, namespace: Any) -> Any:
+    columns = {
+        placeholder(number): json.loads(namespace.col(arg.name).meta.serialize(format="json"))
+        for number, arg in enumerate(node.args)
+        if isinstance(arg, ColumnRef)
+    }
+    form = _substituted(json.loads(dict(node.kwargs)["expression"]), columns)
     return pl.Expr.deserialize(io.StringIO(json.dumps(form)), format="json")
 
 

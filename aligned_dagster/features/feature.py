@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from aligned_dagster.errors import DerivationError
-from aligned_dagster.features.declared import Declared
+from aligned_dagster.errors import ContractError, DerivationError
+from aligned_dagster.features.constraints import Reference, Unique
+from aligned_dagster.features.declared import Declared, Facts
 from aligned_dagster.features.deriving import derive, resolve
 from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.literals import Value, freeze
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.operators import binary, unary
+from aligned_dagster.features.prediction import Prediction, PredictionKind
 
 if TYPE_CHECKING:
     from aligned_dagster.features.aggregation import Aggregation
-    from aligned_dagster.features.numeric import Number
+    from aligned_dagster.features.numeric import Float64, Number
     from aligned_dagster.features.truth import Bool
 
 F = TypeVar("F", bound="Feature")
@@ -107,6 +109,60 @@ class Feature(Declared):
     def agg(self) -> Aggregation:
         """Short for `aggregate`."""
         return self.aggregate()
+
+    # --- in a model contract ----------------------------------------------------------------------------
+
+    def as_classification_target(self) -> Self:
+        """What a model predicts: a class, with this column of its view as the ground truth.
+
+        `survives = Titanic().survived.as_classification_target()`
+        """
+        return self._predicted("classification")
+
+    def as_classification_label(self) -> Self:
+        """The name that `aligned` gives to `as_classification_target`; its own column has no ground truth."""
+        return self._predicted("classification")
+
+    def as_regression_target(self) -> Self:
+        """What a model predicts: a number, with this column of its view as the ground truth."""
+        return self._predicted("regression")
+
+    def as_regression_label(self) -> Self:
+        """The name that `aligned` gives to `as_regression_target`; its own column has no ground truth."""
+        return self._predicted("regression")
+
+    def probability_of(self, value: Value) -> Float64:
+        """How probable a model holds one class of this label: a number from 0 to 1.
+
+        Args:
+            value: the class.
+
+        Raises:
+            ContractError: the feature is no classification, or the value does not fit its type.
+        """
+        from aligned_dagster.features.numeric import Float64
+
+        if self.facts.prediction is None or self.facts.prediction.kind != "classification":
+            raise ContractError(
+                "probability_of is asked of a label: write "
+                f"label = View().column.as_classification_target() first.{at(caller())}"
+            )
+        self._check_value(value, "probability_of")
+        told = Prediction("probability", value=freeze(value), label=self)
+        return Float64().lower_bound(0).upper_bound(1)._state(prediction=told)
+
+    def _predicted(self, kind: PredictionKind) -> Self:
+        """A new column of the same type and value rules, which a model fills."""
+        origin = self.origin
+        told = Prediction(
+            kind,
+            view=origin.view if origin else "",
+            column=origin.column if origin else "",
+            owner=origin.owner if origin else None,
+        )
+        kept = tuple(rule for rule in self.facts.constraints if not isinstance(rule, Unique | Reference))
+        facts = Facts(description=self.facts.description, constraints=kept, prediction=told)
+        return self.copy_with(facts=facts, tree=None, grouping=None, origin=None, location=caller())
 
     # --- operators ------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.literals import Value, value_from_json, value_to_json
 from aligned_dagster.features.location import SourceLocation as SourceLocation
+from aligned_dagster.features.prediction import Prediction
 
 Role = Literal["entity", "event_timestamp", "created_timestamp", "feature"]
 
@@ -34,6 +36,8 @@ class Column:
         has_default: whether a missing or null stored value becomes `default`.
         derivation: how it is computed; None where it is stored.
         aggregated: whether it is computed over the rows of a group, so that it is a column of the grouped frame.
+        prediction: what it says about a prediction, in a model contract.
+        ttl: for an event timestamp, how long a row may be used as a feature, inclusive; None for ever.
         location: the line of the contract that declares it.
     """
 
@@ -48,6 +52,8 @@ class Column:
     constraints: tuple[Constraint, ...] = ()
     derivation: Expression | None = None
     aggregated: bool = False
+    prediction: Prediction | None = None
+    ttl: dt.timedelta | None = None
     location: SourceLocation | None = field(default=None, compare=False)
 
     @property
@@ -72,6 +78,10 @@ class Column:
             form["derivation"] = ex.to_json(self.derivation)
         if self.aggregated:
             form["aggregated"] = True
+        if self.prediction is not None:
+            form["prediction"] = self.prediction.to_json()
+        if self.ttl is not None:
+            form["ttl"] = self.ttl.total_seconds()
         return form
 
     @staticmethod
@@ -89,6 +99,8 @@ class Column:
             constraints=tuple(constraint_from_json(item) for item in form.get("constraints", ())),
             derivation=ex.from_json(form["derivation"]) if "derivation" in form else None,
             aggregated=form.get("aggregated", False),
+            prediction=Prediction.from_json(form["prediction"]) if "prediction" in form else None,
+            ttl=dt.timedelta(seconds=form["ttl"]) if "ttl" in form else None,
         )
 
 
@@ -144,6 +156,11 @@ class Schema:
     def created_timestamp(self) -> str | None:
         """Name of the column that says when a row was written."""
         return next((c.name for c in self.columns if c.role == "created_timestamp"), None)
+
+    @cached_property
+    def ttl(self) -> dt.timedelta | None:
+        """How long after its event a row may be used as a feature, inclusive; None for ever."""
+        return next((c.ttl for c in self.columns if c.role == "event_timestamp"), None)
 
     @property
     def key(self) -> tuple[str, ...]:

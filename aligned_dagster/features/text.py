@@ -13,6 +13,7 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.feature import F, Feature
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.numeric import Ordered
+from aligned_dagster.features.prediction import Prediction
 
 if TYPE_CHECKING:
     from aligned_dagster.features.nested import List
@@ -49,6 +50,10 @@ class String(Ordered, Sized):
 
     def __init__(self) -> None:
         super().__init__(DataType(self.kind))
+
+    def as_model_version(self) -> Self:
+        """In a model contract: which model predicted, filled by the exposed model."""
+        return self._state(prediction=Prediction("version"))
 
     # --- rules ------------------------------------------------------------------------------------------
 

@@ -85,7 +85,13 @@ def audit(
         if check.name in unchecked:
             return CheckOutcome(*shared, broken=0, note=unchecked[check.name], checked=False)
         sample = samples.get(check.name, pl.DataFrame())
-        return CheckOutcome(*shared, broken=broken[check.name], sample=sample)
+        count = broken[check.name]
+        if check.rule is None or check.rule.mostly == 1:
+            return CheckOutcome(*shared, broken=count, sample=sample)
+        tolerated = check.rule.is_kept(count, rows)
+        return CheckOutcome(
+            *shared, broken=count, sample=sample, mostly=check.rule.mostly, tolerated=tolerated
+        )
 
     return AuditReport(
         contract=contract,

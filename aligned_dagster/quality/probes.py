@@ -25,6 +25,7 @@ class Probe:
     Args:
         check: what is checked.
         violation: true on the rows that break it; None where another frame is needed to tell.
+        punished: the same, where too few such rows for the rule to be broken are let be; `violation` if not given.
         count: the number of broken rows; where it is not `exact`, 0 proves that there is none. None as above.
         exact: whether `count` is the number itself.
         known: the values that a reference may have, in one column named as the checked one.
@@ -32,6 +33,7 @@ class Probe:
 
     check: CheckSpec
     violation: pl.Expr | None = None
+    punished: pl.Expr | None = None
     count: pl.Expr | None = None
     exact: bool = True
     known: pl.LazyFrame | None = None
@@ -49,9 +51,13 @@ class Probe:
         return rows.join(known, on=key, how="anti", maintain_order="left").drop(key)
 
     def flag(self, frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
-        """The frame, in its order, with a boolean column that is true on the rows that break the rule."""
+        """The frame, in its order, with a boolean column that is true on the rows for which the rule is broken.
+
+        Of a rule that only a share of the rows must keep, no row is as long as the share does.
+        """
         if self.violation is not None:
-            return frame.with_columns(self.violation.alias(name))
+            told = self.violation if self.punished is None else self.punished
+            return frame.with_columns(told.alias(name))
         assert self.known is not None
         column = self.check.column
         assert column is not None
@@ -137,18 +143,19 @@ def require_probes(unchecked: Mapping[str, str], contract: str) -> None:
 def _probe(check: CheckSpec, schema: Schema) -> Probe:
     if check.rule is not None:
         violation = check.rule.violation()
-        return Probe(check, violation, violation.sum())
+        return Probe(check, violation, check.rule.punished, violation.sum())
     if check.constraint is None:
         null = pl.any_horizontal(pl.col(name).is_null() for name in check.columns)
         whole = pl.struct(check.columns) if len(check.columns) > 1 else pl.col(check.columns[0])
-        return Probe(check, whole.is_duplicated() | null, _surplus(whole) + null.sum(), exact=False)
+        surplus = _surplus(whole) + null.sum()
+        return Probe(check, whole.is_duplicated() | null, count=surplus, exact=False)
     assert check.column is not None
     values, dtype = pl.col(check.column), schema.column(check.column).dtype
     if isinstance(check.constraint, Unique):
         violation = values.is_duplicated() & values.is_not_null()
-        return Probe(check, violation, _surplus(values.drop_nulls()), exact=False)
+        return Probe(check, violation, count=_surplus(values.drop_nulls()), exact=False)
     violation = check.constraint.violation(values, dtype)
-    return Probe(check, violation, violation.sum())
+    return Probe(check, violation, count=violation.sum())
 
 
 def _surplus(values: pl.Expr) -> pl.Expr:

@@ -25,6 +25,8 @@ class CheckOutcome:
         on_violation: what a broken rule does.
         rows: the number of rows that were looked at.
         broken: how many of them break the rule; for the schema, how many columns are wrong.
+        mostly: the share of the rows that must keep the rule.
+        tolerated: whether so few rows break the rule that the share is kept.
         sample: some of the broken rows, key columns first, then the columns concerned.
         note: what else is to be said, such as the columns that are wrong.
         checked: false where the rule could not be computed, for the reason in `note`; that fails it.
@@ -39,11 +41,18 @@ class CheckOutcome:
     sample: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False, repr=False)
     note: str = ""
     checked: bool = True
+    mostly: float = 1.0
+    tolerated: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether the rule was checked and no row breaks it."""
-        return self.checked and self.broken == 0
+        """Whether the rule was checked and no row breaks it, or no more rows than may."""
+        return self.checked and (self.broken == 0 or self.tolerated)
+
+    @property
+    def kept(self) -> float:
+        """The share of the rows that keep the rule, 0 to 1; 1 where there are none."""
+        return 1 - self.broken / self.rows if self.rows else 1.0
 
     @property
     def status(self) -> str:
@@ -59,8 +68,10 @@ class CheckOutcome:
         """
         if self.note:
             return f"{self.words}: {self.note}"
-        if self.passed:
+        if self.broken == 0:
             return f"{self.words}: all {self.rows:,} rows keep it"
+        if self.mostly < 1:
+            return f"{self.words}: {self.broken:,} of {self.rows:,} rows break it, {self.kept:.1%} keep it"
         return f"{self.words}: {self.broken:,} of {self.rows:,} rows break it"
 
     def to_json(self) -> dict[str, Any]:
@@ -78,7 +89,7 @@ class CheckOutcome:
                 {name: _plain(value) for name, value in row.items()}
                 for row in self.sample.iter_rows(named=True)
             ],
-        }
+        } | ({} if self.mostly == 1 else {"mostly": self.mostly})
 
 
 @dataclass(frozen=True)

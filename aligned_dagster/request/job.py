@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import polars as pl
@@ -16,7 +17,16 @@ from aligned_dagster.quality.report import AuditReport
 from aligned_dagster.request.conditions import Named, Recorded, check_known, column_names, expression_of
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.rows import Rows
-from aligned_dagster.request.schemas import extended, grouped, joined, projected, renamed, without_promises
+from aligned_dagster.request.schemas import (
+    extended,
+    grouped,
+    joined,
+    of_some_rows,
+    projected,
+    renamed,
+    without_promises,
+)
+from aligned_dagster.request.train_test import TrainTest, TrainTestValidate
 
 Columns = str | Named | Iterable[str | Named]
 Condition = pl.Expr | Recorded | str
@@ -53,7 +63,7 @@ class RetrievalJob(Rows):
             UnknownFeatureError: it reads a column that the job has not.
         """
         kept = expression_of(condition, self.schema, self.name)
-        return self._then(lambda frame: frame.filter(kept))
+        return self._then(lambda frame: frame.filter(kept), of_some_rows(self.schema))
 
     def select(self, *columns: Columns) -> RetrievalJob:
         """Some columns, in the order given.
@@ -70,7 +80,7 @@ class RetrievalJob(Rows):
         Args:
             rows: how many at most.
         """
-        return self._then(lambda frame: frame.head(rows))
+        return self._then(lambda frame: frame.head(rows), of_some_rows(self.schema))
 
     def rename(self, names: Mapping[str, str]) -> RetrievalJob:
         """Other names for columns.
@@ -122,7 +132,10 @@ class RetrievalJob(Rows):
             UnknownFeatureError: the job has no such column.
         """
         names = column_names([columns], self.schema, self.name)
-        return self._then(lambda frame: frame.unique(subset=names, keep=keep, maintain_order=True))
+        return self._then(
+            lambda frame: frame.unique(subset=names, keep=keep, maintain_order=True),
+            of_some_rows(self.schema),
+        )
 
     def drop_duplicate_entities(self) -> RetrievalJob:
         """One row an entity, in order: the one with the latest event timestamp, then creation; else the last.
@@ -141,7 +154,7 @@ class RetrievalJob(Rows):
             rows = rows.unique(subset=entities, keep="last", maintain_order=True)
             return rows.sort("__order").drop("__order")
 
-        return self._then(latest)
+        return self._then(latest, of_some_rows(self.schema))
 
     def join(
         self, other: RetrievalJob, on: Columns, how: Literal["inner", "left", "semi", "anti"] = "inner"
@@ -164,14 +177,14 @@ class RetrievalJob(Rows):
             return frame.join(other.lazy(), on=names, how=how, maintain_order="left")
 
         if how in ("semi", "anti"):
-            return self._then(change)
+            return self._then(change, of_some_rows(self.schema))
         both = [n for n in other.schema.names if n in self.schema and n not in names]
         if both:
             raise RequestError(
                 f"{self.name!r} and {other.name!r} both have {', '.join(map(repr, both))}; "
                 "rename or leave out these columns in one of them before the join."
             )
-        schema = joined(self.schema, other.schema, names, outer=how == "left")
+        schema = of_some_rows(joined(self.schema, other.schema, names, outer=how == "left"))
 
         def references() -> Mapping[str, pl.LazyFrame]:
             return {**other._known(), **self._known()}
@@ -213,14 +226,42 @@ class RetrievalJob(Rows):
         """
         if not 0 < train_size < 1:
             raise RequestError(f"train_size is {train_size}; it must lie between 0 and 1.")
-        names = [] if target is None else column_names([target], self.schema, self.name)
-        place = pl.int_range(pl.len()).shuffle(seed=seed)
-        chosen = place < (pl.len() * train_size).round().cast(pl.Int64)
-        return TrainTest(
-            train=self._then(lambda frame: frame.filter(chosen)),
-            test=self._then(lambda frame: frame.filter(~chosen)),
-            target=names[0] if names else None,
-        )
+        train, test = self._shared((0.0, train_size, 1.0), seed)
+        return TrainTest(train, test, self._target(target))
+
+    def train_test_validate(
+        self, train_size: float, validate_size: float, target: str | Named | None = None, seed: int = 0
+    ) -> TrainTestValidate:
+        """Three jobs that share the rows at random, always in the same way for the same rows and seed.
+
+        With the seed and train_size of a `train_test`, the rows to train on are the same.
+
+        Args:
+            train_size: the share of the rows to train on, between 0 and 1.
+            validate_size: the share to choose a model by, between 0 and 1; the rest is to test it with.
+            target: the column to be predicted, if it is to be told from the others.
+            seed: another number is another choice.
+
+        Raises:
+            RequestError: a share is not between 0 and 1, or the two leave nothing to test with.
+            UnknownFeatureError: the job has no such target.
+
+        >>> schema = Schema((Column("id", DataType("int64"), "entity"),))
+        >>> job = RetrievalJob("person", schema, lambda: pl.LazyFrame({"id": range(10)}))
+        >>> parts = job.train_test_validate(0.6, 0.2)
+        >>> parts.train.collect().height, parts.validate.collect().height, parts.test.collect().height
+        (6, 2, 2)
+        """
+        for name, share in (("train_size", train_size), ("validate_size", validate_size)):
+            if not 0 < share < 1:
+                raise RequestError(f"{name} is {share}; it must lie between 0 and 1.")
+        border = round(train_size + validate_size, 12)
+        if border >= 1:
+            raise RequestError(
+                f"train_size={train_size} and validate_size={validate_size} leave no rows to test with."
+            )
+        train, validate, test = self._shared((0.0, train_size, border, 1.0), seed)
+        return TrainTestValidate(train, test, self._target(target), validate=validate)
 
     # --- quality --------------------------------------------------------------------------------------
 
@@ -266,6 +307,18 @@ class RetrievalJob(Rows):
             self.name, schema or self.schema, lambda: change(self.load()), self.references, self.on_violation
         )
 
+    def _shared(self, borders: tuple[float, ...], seed: int) -> list[RetrievalJob]:
+        """Jobs with the rows between the borders, shares of all rows in an order drawn at random."""
+        place = pl.int_range(pl.len()).shuffle(seed=seed)
+        ends = [(pl.len() * border).round().cast(pl.Int64) for border in borders]
+        return [self._placed(place, low, high) for low, high in pairwise(ends)]
+
+    def _placed(self, place: pl.Expr, low: pl.Expr, high: pl.Expr) -> RetrievalJob:
+        return self._then(lambda frame: frame.filter(place >= low, place < high), of_some_rows(self.schema))
+
+    def _target(self, target: str | Named | None) -> str | None:
+        return None if target is None else column_names([target], self.schema, self.name)[0]
+
     def _parts(self) -> Split:
         return split(
             self.load(),
@@ -299,26 +352,4 @@ class ValidRows(RetrievalJob):
         schema = without_promises(origin.schema)
         return RetrievalJob(
             self.name, Schema((*schema.columns, names)), lambda: origin._parts().bad, None, self.on_violation
-        )
-
-
-@dataclass(frozen=True)
-class TrainTest:
-    """Rows to train on and rows to test with.
-
-    Args:
-        train: the rows to train on.
-        test: the others.
-        target: the column to be predicted, if it was named.
-    """
-
-    train: RetrievalJob
-    test: RetrievalJob
-    target: str | None = None
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The columns that are neither the target, nor an entity, nor a timestamp of the contract."""
-        return tuple(
-            c.name for c in self.train.schema.columns if c.role == "feature" and c.name != self.target
         )

@@ -1,28 +1,53 @@
 """The point-in-time join: what was known of each fact at its time, and nothing later.
 
-Every row of features becomes usable at one moment: its event time or its creation time, whichever is later.
-In the order of those moments only the rows that move an entity forward in event time are kept, so that the
-last row that is usable at a fact's time is exactly the one wanted, and one as-of join on an integer finds it.
-That integer holds a dense number of the entity above 64 bits of time, so it serves any number and type of
-entity columns and cannot overflow.
+Facts are read once, in batches of which each is answered whole: for every table of features its rows go by, in
+batches too, and each fact keeps the best (see `latest_known`). So memory grows with the wider of the two batches, and
+neither with the history nor with the number of tables.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from aligned_dagster.errors import RequestError, UnknownFeatureError, did_you_mean
 from aligned_dagster.request.join_keys import common_dtype, moment, moment_unit
+from aligned_dagster.request.latest_known import CREATED, EARLIEST, EVENT, LATEST, TIME, Points, Search
 
-_ROW, _ENTITY, _OWNER, _KEY, _TIME, _EVENT, _CREATED = (
-    f"__pit_{name}" for name in ("row", "entity", "owner", "key", "time", "event", "created")
-)
-_NOBODY = -1
-_SHIFT = 2**64
-_EARLIEST, _LATEST = -(2**63), 2**63 - 1
+FACTS_AT_ONCE = 4_000_000
+"""Facts for which all features go by once."""
+
+FEATURES_AT_ONCE = 2_000_000
+"""Rows of features that are held at a time."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What facts ask of one table of features.
+
+    Args:
+        features: rows, in any order.
+        entities: column of the facts to column of the features.
+        event_timestamp: column of the features that says when a row became true.
+        created_timestamp: column of the features that says when a row was written.
+        columns: name in the result to column of the features.
+        max_age: the greatest distance, inclusive, between the times of a fact and of the row it gets.
+        zone: the time zone in which naive timestamps are read.
+        found: name of a further boolean column that says which facts found a row; none if not given.
+    """
+
+    features: pl.LazyFrame
+    entities: Mapping[str, str]
+    event_timestamp: str | None
+    created_timestamp: str | None
+    columns: Mapping[str, str]
+    max_age: dt.timedelta | None = None
+    zone: str = "UTC"
+    found: str | None = None
 
 
 def point_in_time_join(
@@ -36,6 +61,7 @@ def point_in_time_join(
     columns: Sequence[str],
     max_age: dt.timedelta | None = None,
     zone: str = "UTC",
+    found: str | None = None,
 ) -> pl.LazyFrame:
     """Add to each fact the features of its entity as they were known at the fact's time.
 
@@ -61,6 +87,7 @@ def point_in_time_join(
         max_age: the greatest distance, inclusive, between the times of a fact and of the row it gets.
         zone: the time zone in which naive timestamps are read. Of a time that a change of clocks repeats, the
             earlier is read in facts and the later in features, so that nothing leaks.
+        found: name of a further boolean column that says which facts found a row; none if not given.
 
     Raises:
         RequestError: a column of the facts is missing or stands on both sides, entities cannot be compared, a
@@ -81,102 +108,185 @@ def point_in_time_join(
     [40, None, None]
     """
     pairs = dict(entities) if isinstance(entities, Mapping) else {name: name for name in entities}
-    asked, known = facts.collect_schema(), features.collect_schema()
-    if fact_timestamp is None and max_age is not None and event_timestamp is not None:
-        raise RequestError("max_age needs the times of the facts: name their column in fact_timestamp.")
-    if max_age is not None and max_age < dt.timedelta(0):
-        raise RequestError(f"max_age is {max_age}; it must not be negative.")
-    _check_facts(pairs, fact_timestamp, asked)
-    needed = [*pairs.values(), *columns, *(name for name in (event_timestamp, created_timestamp) if name)]
-    for name in needed:
-        if name not in known:
-            raise UnknownFeatureError(
-                f"The features have no column {name!r}.{did_you_mean(name, known)} "
-                f"Columns: {', '.join(known)}."
-            )
     wanted = [name for name in dict.fromkeys(columns) if pairs.get(name) != name]
-    clash = [name for name in wanted if name in asked]
-    if clash:
-        raise RequestError(
-            f"The facts already have the columns {', '.join(map(repr, clash))}, which are asked for as "
-            "features. Rename or drop them in the facts, or do not ask for them."
-        )
-
-    times = [asked[fact_timestamp]] if fact_timestamp else []
-    times += [known[name] for name in (event_timestamp, created_timestamp) if name]
-    unit = moment_unit(times)
-
-    def read(side: pl.Schema, name: str, ambiguous: str) -> pl.Expr:
-        return moment(name, side[name], zone=zone, unit=unit, ambiguous=ambiguous)
-
-    now = read(asked, fact_timestamp, "earliest") if fact_timestamp else pl.lit(_LATEST, dtype=pl.Int64)
-    created = read(known, created_timestamp, "latest") if created_timestamp else None
-    event = read(known, event_timestamp, "latest") if event_timestamp else None
-    if fact_timestamp and event is None and created is None:
-        now = pl.lit(_LATEST, dtype=pl.Int64)
-
-    keys = {f"__pit_{number}": pair for number, pair in enumerate(pairs.items())}
-    dtypes = {key: common_dtype(a, asked[a], b, known[b]) for key, (a, b) in keys.items()}
-    numbered = facts.with_row_index(_ROW).with_columns(
-        **{key: pl.col(a).cast(dtypes[key]) for key, (a, _) in keys.items()}, **{_TIME: now}
+    lookup = Lookup(
+        features,
+        pairs,
+        event_timestamp,
+        created_timestamp,
+        {name: name for name in wanted},
+        max_age,
+        zone,
+        found,
     )
-    owners = facts.select(pl.col(a).cast(dtypes[key]).alias(key) for key, (a, _) in keys.items())
-    owners = owners.drop_nulls().unique().with_row_index(_ENTITY)
-    left = (
-        numbered.join(owners, on=list(keys), how="left")
-        .with_columns(pl.when(pl.col(_TIME).is_not_null()).then(_ENTITY).cast(pl.Int64).fill_null(_NOBODY))
-        .with_columns(_composite(pl.col(_ENTITY), pl.col(_TIME).fill_null(0)).alias(_KEY))
-        .drop(*keys)
-        .sort(_KEY)
-    )
-    right = _records(features, owners, keys, dtypes, wanted, event, created)
-    joined = left.join_asof(right, on=_KEY, strategy="backward")
-
-    matches = pl.col(_ENTITY) == pl.col(_OWNER)
-    if max_age is not None and event is not None:
-        limit = max_age // dt.timedelta(microseconds=1) * (1000 if unit == "ns" else 1)
-        matches &= pl.col(_TIME) - pl.col(_EVENT) <= limit
-    return (
-        joined.with_columns(pl.when(matches).then(pl.col(name)).alias(name) for name in wanted)
-        .sort(_ROW)
-        .select(*asked, *wanted)
-    )
+    return point_in_time_joins(facts, [lookup], fact_timestamp=fact_timestamp)
 
 
-def _composite(entity: pl.Expr, time: pl.Expr) -> pl.Expr:
-    return entity.cast(pl.Int128) * _SHIFT + time.cast(pl.Int128)
-
-
-def _records(
-    features: pl.LazyFrame,
-    owners: pl.LazyFrame,
-    keys: Mapping[str, tuple[str, str]],
-    dtypes: Mapping[str, pl.DataType],
-    wanted: Sequence[str],
-    event: pl.Expr | None,
-    created: pl.Expr | None,
+def point_in_time_joins(
+    facts: pl.LazyFrame, lookups: Sequence[Lookup], *, fact_timestamp: str | None
 ) -> pl.LazyFrame:
-    """The rows that a fact may get, by entity and the moment from which on they are its latest."""
-    written = pl.lit(_EARLIEST, dtype=pl.Int64) if created is None else created.fill_null(_EARLIEST)
-    rows = (
-        features.select(
-            *wanted,
-            *(pl.col(b).cast(dtypes[key]).alias(key) for key, (_, b) in keys.items()),
-            (written if event is None else event).alias(_EVENT),
-            written.alias(_CREATED),
+    """Add to each fact features of several tables; see `point_in_time_join`.
+
+    The facts are read once, and each table once for every `FACTS_AT_ONCE` of them.
+
+    Args:
+        facts: the rows that are asked about.
+        lookups: what they ask of each table.
+        fact_timestamp: column of the facts that says at what time they ask.
+
+    Raises:
+        RequestError: see `point_in_time_join`.
+        UnknownFeatureError: the features lack a column.
+    """
+    asked = facts.collect_schema()
+    searches = [_Ready.of(lookup, asked, fact_timestamp) for lookup in lookups]
+    schema = dict(asked)
+    for ready in searches:
+        clash = [name for name in ready.schema if name in schema]
+        if clash:
+            raise RequestError(
+                f"The facts already have the columns {', '.join(map(repr, clash))}, which are asked for as "
+                "features. Rename or drop them in the facts, or do not ask for them."
+            )
+        schema |= ready.schema
+
+    def read(
+        names: list[str] | None, condition: pl.Expr | None, limit: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        wanted = list(schema) if names is None else names
+        used = [search for search in searches if not search.schema.keys().isdisjoint(wanted)]
+        needed = {*wanted, *(name for search in used for name in search.facts_columns)}
+        given = [name for name in asked if name in needed] or list(asked)[:1]
+        rows = (facts if limit is None else facts.head(limit)).select(given)
+        none = True
+        for batch in rows.collect_batches(chunk_size=FACTS_AT_ONCE, maintain_order=True, engine="streaming"):
+            none = False
+            answer = _answered(batch, used, wanted)
+            yield answer if condition is None else answer.filter(condition)
+        if none:
+            yield pl.DataFrame(schema={name: schema[name] for name in wanted})
+
+    return register_io_source(read, schema=schema, explain_name="point in time join")
+
+
+def _answered(facts: pl.DataFrame, searches: Sequence[_Ready], wanted: Sequence[str]) -> pl.DataFrame:
+    """The wanted columns of one batch of facts and of what they ask for."""
+    points: dict[tuple[str, ...], Points] = {}
+    columns = {name: facts[name] for name in facts.columns}
+    for search in searches:
+        if search.asks not in points:
+            points[search.asks] = Points.of(facts.lazy().select(search.keys).collect(), search.key_names)
+        columns |= search.found(points[search.asks], wanted)
+    return pl.DataFrame([columns[name].alias(name) for name in wanted])
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A lookup whose columns are known to fit the facts.
+
+    Args:
+        lookup: what is asked.
+        schema: the columns that it adds.
+        asks: says which key and time of the facts it asks by; the same for lookups that share them.
+        facts_columns: columns of the facts that it reads.
+        keys: the key columns and TIME, of the facts.
+        records: the key columns and times, of the features.
+        unit: number of its units of time in a microsecond.
+    """
+
+    lookup: Lookup
+    schema: Mapping[str, pl.DataType]
+    asks: tuple[str, ...]
+    facts_columns: tuple[str, ...]
+    keys: tuple[pl.Expr, ...] = field(repr=False)
+    records: tuple[pl.Expr, ...] = field(repr=False)
+    unit: int
+
+    @classmethod
+    def of(cls, lookup: Lookup, asked: pl.Schema, fact_timestamp: str | None) -> _Ready:
+        """Hold a lookup against the columns of both sides."""
+        pairs, known = lookup.entities, lookup.features.collect_schema()
+        event, created, zone = lookup.event_timestamp, lookup.created_timestamp, lookup.zone
+        if fact_timestamp is None and lookup.max_age is not None and event is not None:
+            raise RequestError("max_age needs the times of the facts: name their column in fact_timestamp.")
+        if lookup.max_age is not None and lookup.max_age < dt.timedelta(0):
+            raise RequestError(f"max_age is {lookup.max_age}; it must not be negative.")
+        _check_facts(pairs, fact_timestamp, asked)
+        for name in [*pairs.values(), *lookup.columns.values(), *(n for n in (event, created) if n)]:
+            if name not in known:
+                raise UnknownFeatureError(
+                    f"The features have no column {name!r}.{did_you_mean(name, known)} "
+                    f"Columns: {', '.join(known)}."
+                )
+        times = [asked[fact_timestamp]] if fact_timestamp else []
+        times += [known[name] for name in (event, created) if name]
+        unit = moment_unit(times)
+
+        def read(name: str) -> pl.Expr:
+            return moment(name, known[name], zone=zone, unit=unit, ambiguous="latest")
+
+        timed = fact_timestamp is not None and (event is not None or created is not None)
+        now = pl.lit(LATEST, dtype=pl.Int64)
+        if fact_timestamp is not None:
+            at = moment(fact_timestamp, asked[fact_timestamp], zone=zone, unit=unit)
+            now = at if timed else now
+        written = read(created).fill_null(EARLIEST) if created else pl.lit(EARLIEST, dtype=pl.Int64)
+        moments = [(read(event) if event else written).alias(EVENT)]
+        if event and created:
+            moments.append(written.alias(CREATED))
+        dtypes = [common_dtype(a, asked[a], b, known[b]) for a, b in pairs.items()]
+        names = [f"key {number}" for number in range(len(pairs))]
+        schema = {name: known[column] for name, column in lookup.columns.items()}
+        return cls(
+            lookup,
+            schema if lookup.found is None else {**schema, lookup.found: pl.Boolean()},
+            (*pairs, *map(repr, dtypes), unit, zone, str(timed)),
+            (*pairs, *([fact_timestamp] if fact_timestamp and timed else [])),
+            (
+                *(pl.col(a).cast(dtype).alias(n) for a, n, dtype in zip(pairs, names, dtypes, strict=True)),
+                now.alias(TIME),
+            ),
+            (
+                *(
+                    pl.col(b).cast(dtype).alias(n)
+                    for b, n, dtype in zip(pairs.values(), names, dtypes, strict=True)
+                ),
+                *moments,
+            ),
+            1000 if unit == "ns" else 1,
         )
-        .filter(pl.col(_EVENT).is_not_null())
-        .join(owners, on=list(keys), how="inner", maintain_order="left")
-        .drop(*keys)
-        .rename({_ENTITY: _OWNER})
-    )
-    usable = pl.max_horizontal(_EVENT, _CREATED)
-    rows = rows.with_columns(_composite(pl.col(_OWNER), usable).alias(_KEY))
-    if event is None or created is None:
-        return rows.drop(_CREATED).sort(_KEY, maintain_order=True)
-    forward = _composite(pl.col(_OWNER), pl.col(_EVENT))
-    rows = rows.sort(_KEY, _EVENT, _CREATED, maintain_order=True).drop(_CREATED)
-    return rows.filter(forward == forward.cum_max())
+
+    @property
+    def key_names(self) -> list[str]:
+        """Names of the key columns."""
+        return [f"key {number}" for number in range(len(self.lookup.entities))]
+
+    def found(self, points: Points, wanted: Sequence[str]) -> dict[str, pl.Series]:
+        """The wanted columns of what the facts find.
+
+        Args:
+            points: the facts' keys and times.
+            wanted: names in the result.
+        """
+        kept = {f"{n}": name for n, name in enumerate(self.lookup.columns) if name in wanted}
+        rows = self.lookup.features.select(
+            *self.records, *(pl.col(self.lookup.columns[name]).alias(n) for n, name in kept.items())
+        ).filter(pl.col(EVENT).is_not_null())
+        search = Search(points, list(kept))
+        for batch in rows.collect_batches(
+            chunk_size=FEATURES_AT_ONCE, maintain_order=True, engine="streaming"
+        ):
+            search.add(batch)
+        age, limit = self.lookup.max_age, None
+        if age is not None and self.lookup.event_timestamp is not None:
+            limit = age // dt.timedelta(microseconds=1) * self.unit
+        columns, found = search.found(limit)
+        if columns.is_empty():
+            columns = pl.DataFrame(schema={n: self.schema[name] for n, name in kept.items()}).clear(
+                points.height
+            )
+        answer = {name: columns[n] for n, name in kept.items()}
+        return answer if self.lookup.found is None else {**answer, self.lookup.found: found}
 
 
 def _check_facts(pairs: Mapping[str, str], fact_timestamp: str | None, asked: pl.Schema) -> None:

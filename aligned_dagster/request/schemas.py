@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from aligned_dagster.features.constraints import NotNull, Rule, Unique
+from aligned_dagster.features.constraints import NotNull, Unique
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import rename as rename_columns
 from aligned_dagster.features.schema import Column, Schema
@@ -31,6 +31,11 @@ def without_key(schema: Schema) -> Schema:
     )
 
 
+def of_some_rows(schema: Schema) -> Schema:
+    """The same columns where some of the rows are missing: what must hold of a share of all rows need not hold of these."""
+    return Schema(schema.columns, tuple(rule for rule in schema.rules if rule.mostly == 1))
+
+
 def without_promises(schema: Schema) -> Schema:
     """The same columns, any of which may hold anything."""
     return Schema(tuple(replace(c, constraints=(), optional=True) for c in schema.columns))
@@ -46,10 +51,7 @@ def renamed(schema: Schema, names: Mapping[str, str]) -> Schema:
         )
         for column in schema.columns
     )
-    rules = tuple(
-        Rule(rule.name, rename_columns(rule.predicate, names), rule.description, rule.on_violation)
-        for rule in schema.rules
-    )
+    rules = tuple(replace(rule, predicate=rename_columns(rule.predicate, names)) for rule in schema.rules)
     return Schema(columns, rules)
 
 

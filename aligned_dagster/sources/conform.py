@@ -212,7 +212,7 @@ def _read(
     place = Place(request.name, source_label, column.name, stored, column.dtype, request.zone)
     expr = cast(_column(stored), dtype, place, formatter)
     if column.has_default and column.default is not None:
-        expr = expr.fill_null(_literal(column))
+        expr = expr.fill_null(default_of(column))
     return expr
 
 
@@ -224,10 +224,11 @@ def _column(stored: str) -> pl.Expr:
 
 
 def _filler(column: Column) -> pl.Expr:
-    return pl.lit(None, dtype=column.dtype.polars) if column.default is None else _literal(column)
+    return pl.lit(None, dtype=column.dtype.polars) if column.default is None else default_of(column)
 
 
-def _literal(column: Column) -> pl.Expr:
+def default_of(column: Column) -> pl.Expr:
+    """The default of a column that has one, in its dtype."""
     value = thaw(column.default)
     if column.dtype.is_nested:
         return pl.lit(pl.Series([value], dtype=column.dtype.polars)).first()

@@ -161,6 +161,11 @@ class CustomMethodDataSource(DataSource):
             return super().all_between_dates(request, start_date, end_date)
         return self._rows(self.all_between_dates_method, request, (request, start_date, end_date))
 
+    @property
+    def tells_times(self) -> bool:
+        """See `DataSource.tells_times`. What a function joins by is its own."""
+        return self.features_for_method is None
+
     def features_for(
         self, facts: pl.LazyFrame, request: RetrievalRequest, *, fact_timestamp: str | None = None
     ) -> pl.LazyFrame:

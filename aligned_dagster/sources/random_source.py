@@ -132,6 +132,11 @@ class RandomDataSource(DataSource):
         )
         return _deferred(lambda: self._rows(request, (period[0], period[1])), request.polars)
 
+    @property
+    def tells_times(self) -> bool:
+        """See `DataSource.tells_times`. Values that are made up for an entity have no time."""
+        return False
+
     def features_for(
         self, facts: pl.LazyFrame, request: RetrievalRequest, *, fact_timestamp: str | None = None
     ) -> pl.LazyFrame:

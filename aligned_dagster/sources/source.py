@@ -58,6 +58,11 @@ class DataSource(BaseModel, ABC):
 
     type: str
 
+    @property
+    def tells_times(self) -> bool:
+        """Whether `features_for` can give the timestamps of the row that a fact got."""
+        return True
+
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         default = cls.model_fields["type"].default

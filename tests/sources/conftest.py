@@ -47,6 +47,28 @@ def rows(schema: Schema) -> pl.DataFrame:
     )
 
 
+def readings_over(source: Any) -> Any:
+    """A store of two contracts, `readings` and `again`, over one source of the schema above."""
+    from aligned_dagster import ContractStore, Date, EventTimestamp, Float, Int32, String, feature_view
+
+    class Readings:
+        station = String().as_entity()
+        time = EventTimestamp()
+        region = String()
+        count = Int32()
+        level = Float().is_optional()
+        day = Date()
+
+    class Again(Readings):
+        pass
+
+    views = [
+        feature_view(name=name, source=source)(cls)
+        for name, cls in {"readings": Readings, "again": Again}.items()
+    ]
+    return ContractStore(views)
+
+
 def frame(schema: Schema, rows: list[tuple[str, int, str, int, float | None, int]]) -> pl.DataFrame:
     """Rows of the schema above; times and days are given as days of January 2013."""
     import datetime as dt

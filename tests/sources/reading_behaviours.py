@@ -140,6 +140,65 @@ class Holds(Answers):
         found = stored(rows).features_for(facts, wanted, fact_timestamp="at").collect()
         assert found["count"].to_list() == [3, 2, 4, None]
 
+    def test_point_in_time_cases(
+        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest
+    ) -> None:
+        """Nothing, the exact moment, just before and after it, nulls, and the same fact again; rows as in the facts."""
+        second = dt.timedelta(seconds=1)
+        first, third = (dt.datetime(2013, 1, day, 5, tzinfo=dt.UTC) for day in (1, 3))
+        cases: list[tuple[str | None, dt.datetime | None, int | None]] = [
+            ("8", third, 4),
+            ("8", third - second, 3),
+            ("8", first - second, None),
+            ("007", third + second, 2),
+            ("007", first, 1),
+            ("7", third, None),
+            (None, third, None),
+            ("8", None, None),
+            ("8", third, 4),
+        ]
+        facts = pl.DataFrame(
+            {"fact": range(len(cases)), "station": [c[0] for c in cases], "at": [c[1] for c in cases]},
+            schema_overrides={"at": pl.Datetime("us", "UTC")},
+        )
+        wanted = facts.with_columns(pl.Series("count", [c[2] for c in cases], dtype=pl.Int32))
+        source, asked = stored(rows), request_for.project(["count"])
+        assert_frame_equal(source.features_for(facts.lazy(), asked, fact_timestamp="at").collect(), wanted)
+        local = pl.col("at").dt.convert_time_zone("Europe/Oslo")
+        found = source.features_for(facts.lazy().with_columns(local), asked, fact_timestamp="at").collect()
+        assert_frame_equal(found, wanted.with_columns(local))
+        turned = facts.reverse()
+        found = source.features_for(turned.lazy(), asked, fact_timestamp="at").collect()
+        assert_frame_equal(found, wanted.reverse())
+        latest = source.features_for(facts.lazy(), asked).collect()["count"]
+        assert latest.to_list() == [4, 4, 4, 2, 2, None, None, 4, 4]
+
+    def test_features_of_a_contract(self, stored: Stored, rows: pl.DataFrame) -> None:
+        """What a store answers over the source: other names, an age, a report, and what is stored later changes nothing."""
+        from .conftest import readings_over
+
+        at = [dt.datetime(2013, 1, day, 5, tzinfo=dt.UTC) for day in (3, 1, 2, 3, 3)]
+        facts = pl.DataFrame({"time": range(5), "place": ["8", "8", "8", "007", "?"], "when": at})
+        later = rows.with_columns(pl.col("time").dt.offset_by("5d"), pl.col("count") + 100)
+        for held in (rows, pl.concat([later, rows])):
+            job = readings_over(stored(held)).features_for(
+                facts,
+                {"level before": "readings:level", "c": "readings:count", "more": "again:count"},
+                "when",
+                entity_columns={"station": "place"},
+                max_age={"again": dt.timedelta(hours=23)},
+            )
+            wanted = facts.with_columns(
+                pl.Series("level before", [-2.0, 1.5, 1.5, None, None]),
+                pl.Series("c", [4, 3, 3, 2, None], dtype=pl.Int32),
+                pl.Series("more", [4, 3, None, None, None], dtype=pl.Int32),
+            )
+            assert_frame_equal(job.collect(), wanted)
+            report = job.report()
+            assert (report.rows_in, report.rows_out, report.leaked) == (5, 5, 0)
+            assert [found.matched for found in report.views] == [4, 2]
+            assert dict(report.view("readings").ages)[1.0] == dt.timedelta(days=1)
+
     def test_missing_column(self, stored: Stored, rows: pl.DataFrame, schema: Schema) -> None:
         from .conftest import column
 
