@@ -54,9 +54,10 @@ lock: .venv/build.stamp ## Write requirements/*.txt from pyproject.toml; UPGRADE
 	$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/build.txt
 
-bench: .venv/dev.stamp ## Measure PostgreSQL beside bare ADBC, and bytes read from S3; writes benchmarks/results/*.md
+bench: .venv/dev.stamp ## Measure PostgreSQL, bytes read from S3, point-in-time joins; writes benchmarks/results/*.md
 	@$(BIN)/python -m benchmarks.postgres
 	@$(BIN)/python -m benchmarks.objects
+	@$(BIN)/python -m benchmarks.point_in_time
 
 clean: ## Remove .venv and caches; data/ and dagster_home/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -12,6 +12,7 @@ _settings = ProjectSettings.find()
 
 defs: dg.Definitions = build_definitions(
     _settings.load_store(),
+    assets=_settings.load_assets(),
     executor=dg.in_process_executor if _settings.executor == "in_process" else dg.multiprocess_executor,
     lock=ContractsLock.read(_settings.root),
 )

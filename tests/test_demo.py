@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from aligned_dagster import ContractStore, publish
@@ -44,6 +46,25 @@ def test_planes_that_nobody_knows_are_a_warning(store: ContractStore) -> None:
     assert departures.rows == 336_776
 
 
+def test_the_model_learns_from_what_was_known_at_the_time(store: ContractStore) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    from aligned_dagster.demo.training import departure_delay_model
+
+    for name in ("weather", "planes", "flights", "delay_training"):
+        publish(store.view(name))
+    training = store.view("delay_training")
+    report = training.report()  # type: ignore[attr-defined]  # it is a training set
+    assert (report.rows_in, report.rows_out, report.leaked) == (336_776, 336_776, 0)
+    assert report.view("planes").matched == 336_776 - 50_094 - 2_512
+    trained = departure_delay_model(training.read().collect())
+    assert trained.metadata["trained_on_rows"] == 224_863
+    late = dt.datetime(2013, 10, 1, 4, tzinfo=dt.UTC), dt.datetime(2014, 1, 1, 4, tzinfo=dt.UTC)
+    predicted = store.view("departure_delay").compute().filter(pl.col("time_hour").is_between(*late))
+    rows = store.model("departure_delay").with_target(predicted).collect()
+    assert roc_auc_score(rows["actual_will_be_late"].to_numpy(), rows["chance"].to_numpy()) > 0.7
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_the_contracts_are_the_locked_ones_wherever_they_are_stored(storage: str) -> None:
     run = subprocess.run(
@@ -55,4 +76,4 @@ def test_the_contracts_are_the_locked_ones_wherever_they_are_stored(storage: str
         check=False,
     )
     assert run.returncode == 0, run.stdout
-    assert "10 unchanged contracts" in run.stdout
+    assert "13 unchanged contracts" in run.stdout

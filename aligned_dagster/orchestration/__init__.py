@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from aligned_dagster.orchestration.definitions import build_definitions
     from aligned_dagster.orchestration.io_manager import ContractIOManager
     from aligned_dagster.orchestration.producing import produces
-    from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
+    from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings, model_key
 
-__all__ = ["ContractIOManager", "ContractTranslator", "TranslatorSettings", "build_definitions", "produces"]
+__all__ = [
+    "ContractIOManager",
+    "ContractTranslator",
+    "TranslatorSettings",
+    "build_definitions",
+    "model_key",
+    "produces",
+]
 
 _HOMES = {
     "build_definitions": "definitions",
     "ContractIOManager": "io_manager",
     "ContractTranslator": "translator",
     "TranslatorSettings": "translator",
+    "model_key": "translator",
     "produces": "producing",
 }
 

@@ -20,6 +20,7 @@ from aligned_dagster.features.constraints import (
 from aligned_dagster.orchestration.descriptions import ColumnWords
 from aligned_dagster.orchestration.images import docker_config
 from aligned_dagster.orchestration.lineage import column_lineage, lineage_table
+from aligned_dagster.orchestration.model_metadata import learning_definition_metadata
 from aligned_dagster.orchestration.previews import accepted_previews
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.tables import frame_to_markdown, markdown_table
@@ -75,6 +76,7 @@ def definition_metadata(
         "schema_version": view.version,
         "contract": view.name,
     }
+    metadata |= learning_definition_metadata(view)
     image = docker_config(view)
     if image is not None:
         metadata["docker_image"] = image.image_url

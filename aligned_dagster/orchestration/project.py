@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from aligned_dagster.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
+    from dagster import AssetsDefinition
+
     from aligned_dagster.contracts.store import ContractStore
 
 PROJECT = "ALIGNED_PROJECT"
@@ -23,7 +25,7 @@ DUMMY = "ALIGNED_DUMMY"
 """The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
 
 Executor = Literal["in_process", "multiprocess"]
-_KNOWN = {"contracts", "definitions", "dagster_home", "workspace", "executor"}
+_KNOWN = {"contracts", "assets", "definitions", "dagster_home", "workspace", "executor"}
 _EXAMPLE = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"'
 
 
@@ -34,6 +36,7 @@ class ProjectSettings:
     Args:
         root: the directory of its pyproject.toml; every other path is relative to it.
         contracts: globs of the files with contracts.
+        assets: globs of the files with further assets of Dagster: those made by `@produces`, those that train models.
         definitions: the module whose `defs` Dagster loads.
         dagster_home: the directory of Dagster's own storage.
         workspace: the file that names the code locations for the UI.
@@ -43,6 +46,7 @@ class ProjectSettings:
 
     root: Path
     contracts: tuple[str, ...]
+    assets: tuple[str, ...] = ()
     definitions: str = "aligned_dagster.definitions"
     dagster_home: Path = Path("dagster_home")
     workspace: Path = Path("workspace.yaml")
@@ -91,17 +95,43 @@ class ProjectSettings:
         """
         from aligned_dagster.contracts.store import ContractStore
 
-        if str(self.root) not in sys.path:
-            sys.path.insert(0, str(self.root))  # contracts of a project may import each other from its root
         store = ContractStore()
-        for pattern in self.contracts:
+        for pattern in self._globs("contracts", self.contracts):
+            store = store.combined_with(ContractStore.discover(pattern))
+        return store.dummy_store() if _on_made_up_rows() else store
+
+    def load_assets(self) -> list[AssetsDefinition]:
+        """The further assets in all files that the globs name; none on made-up rows, which nobody should train on.
+
+        Raises:
+            ConfigurationError: a glob names no file.
+            ContractImportError: a file cannot be imported; the message says which and why.
+        """
+        from dagster import AssetsDefinition, load_assets_from_modules
+
+        from aligned_dagster.contracts.discovery import contract_files, module_of
+
+        if not self.assets or _on_made_up_rows():
+            return []
+        files = {file for pattern in self._globs("assets", self.assets) for file in contract_files(pattern)}
+        found = load_assets_from_modules([module_of(file) for file in sorted(files)])
+        return [asset for asset in found if isinstance(asset, AssetsDefinition)]
+
+    def _globs(self, setting: str, patterns: tuple[str, ...]) -> list[str]:
+        """The globs from the project's root, from which its files may import each other."""
+        if str(self.root) not in sys.path:
+            sys.path.insert(0, str(self.root))
+        for pattern in patterns:
             if not glob(str(self.root / pattern), recursive=True):
                 raise ConfigurationError(
-                    f"No file matches contracts = {pattern!r} of {self.root / 'pyproject.toml'}. "
+                    f"No file matches {setting} = {pattern!r} of {self.root / 'pyproject.toml'}. "
                     "The glob is relative to that file."
                 )
-            store = store.combined_with(ContractStore.discover(str(self.root / pattern)))
-        return store.dummy_store() if os.environ.get(DUMMY, "0") not in {"", "0"} else store
+        return [str(self.root / pattern) for pattern in patterns]
+
+
+def _on_made_up_rows() -> bool:
+    return os.environ.get(DUMMY, "0") not in {"", "0"}
 
 
 def _table(file: Path) -> dict[str, Any] | None:
@@ -120,13 +150,9 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
                 f"[tool.aligned_dagster] of {file} has the unknown setting {name!r}."
                 f"{did_you_mean(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}."
             )
-    globs = table.get("contracts")
-    if isinstance(globs, str):
-        globs = [globs]
-    if not isinstance(globs, list) or not globs or not all(isinstance(item, str) for item in globs):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} needs contracts, a glob or a list of globs, as in:\n{_EXAMPLE}"
-        )
+    contracts, assets = (_listed(table, setting, file) for setting in ("contracts", "assets"))
+    if not contracts:
+        raise _no_globs("contracts", file)
     executor = table.get("executor", "in_process")
     if executor not in ("in_process", "multiprocess"):
         raise ConfigurationError(
@@ -136,9 +162,25 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
     root = file.resolve().parent
     return ProjectSettings(
         root=root,
-        contracts=tuple(globs),
+        contracts=contracts,
+        assets=assets,
         definitions=str(table.get("definitions", "aligned_dagster.definitions")),
         dagster_home=root / str(table.get("dagster_home", "dagster_home")),
         workspace=root / str(table.get("workspace", "workspace.yaml")),
         executor=executor,
+    )
+
+
+def _listed(table: Mapping[str, Any], setting: str, file: Path) -> tuple[str, ...]:
+    globs = table.get(setting, [])
+    if isinstance(globs, str):
+        globs = [globs]
+    if not isinstance(globs, list) or not all(isinstance(item, str) for item in globs):
+        raise _no_globs(setting, file)
+    return tuple(globs)
+
+
+def _no_globs(setting: str, file: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"[tool.aligned_dagster] of {file} needs {setting}, a glob or a list of globs, as in:\n{_EXAMPLE}"
     )

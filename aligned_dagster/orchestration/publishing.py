@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from aligned_dagster.contracts.model import ModelContract
+from aligned_dagster.contracts.training_set import TrainingSet
 from aligned_dagster.errors import AlignedError, AuditError, SourceError
 from aligned_dagster.orchestration.checks import check_results, checks_of
 from aligned_dagster.orchestration.metadata import audit_table, partition_metadata, run_metadata
+from aligned_dagster.orchestration.model_log import models_heard
+from aligned_dagster.orchestration.model_metadata import model_run_metadata, training_run_metadata
 from aligned_dagster.orchestration.partition_runs import (
     Part,
     PartitionFindings,
@@ -61,15 +65,16 @@ def publish_and_report(
     try:
         if view.name in registry.partitions:
             part = Part.of_run(context, registry.partitions[view.name])
-        publication = publish(
-            view,
-            frame,
-            frames={name: rows for name, rows in frames.items() if name in view.depends_on()},
-            references=references,
-            part=None if part is None or part.is_everything else part.slice,
-            run_id=context.run.run_id,
-            on_audit=audited.append,
-        )
+        with models_heard(context):
+            publication = publish(
+                view,
+                frame,
+                frames={name: rows for name, rows in frames.items() if name in view.depends_on()},
+                references=references,
+                part=None if part is None or part.is_everything else part.slice,
+                run_id=context.run.run_id,
+                on_audit=audited.append,
+            )
     except AlignedError as error:
         problem = error
     quarantine = publication.quarantine if publication is not None else getattr(problem, "quarantine", None)
@@ -101,9 +106,31 @@ def publish_and_report(
         partitions=len(partitions),
         total=total,
     )
+    metadata |= _learning(context, view, frames, part, translator) if frame is None else {}
     if part is not None:
         record_by_partition(context, key, partition_metadata(partitions, report))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=data_version)
+
+
+def _learning(
+    context: dg.AssetExecutionContext,
+    view: FeatureView[Any],
+    frames: Mapping[str, pl.LazyFrame],
+    part: Part | None,
+    translator: ContractTranslator,
+) -> dict[str, Any]:
+    """What only model contracts and training sets tell. The rows are published: what cannot be told fails nothing."""
+    within = None if part is None or part.is_everything else part.slice
+    several = part is not None and len(part.keys) > 1
+    try:
+        if isinstance(view, ModelContract):
+            report = translator.settings.features_report
+            return model_run_metadata(view, frames, within, report=report, several=several)
+        if isinstance(view, TrainingSet):
+            return training_run_metadata(view, within, several=several)
+    except AlignedError as error:
+        context.log.warning(f"The rows of {view.name} are published, but not all is known of them: {error}")
+    return {}
 
 
 def failure(error: AlignedError, key: dg.AssetKey) -> dg.Failure:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,14 @@ import dagster as dg
 import polars as pl
 
 from aligned_dagster.contracts.lock import ContractsLock
+from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.errors import DuplicateNameError, UnknownContractError, did_you_mean
 from aligned_dagster.orchestration.partitions import Partitions
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.orchestration.translator import ContractTranslator
+    from aligned_dagster.sources.exposed.base import ExposedModel
     from aligned_dagster.sources.source import DataSource
 
 
@@ -34,6 +36,8 @@ class ContractRegistry:
         addresses: contract name to the addresses that it reads itself.
         readers: address to the names of the contracts that read it themselves.
         partitions: contract name to its partitions, where it has any.
+        model_keys: model contract's name to the asset of the model that predicts for it, where that is one.
+        models: asset key to model, of those that are observed; the others are written by an asset of the user.
     """
 
     views: Mapping[str, FeatureView[Any]]
@@ -44,6 +48,8 @@ class ContractRegistry:
     addresses: Mapping[str, Sequence[str]]
     readers: Mapping[str, Sequence[str]]
     partitions: Mapping[str, Partitions]
+    model_keys: Mapping[str, dg.AssetKey] = field(default_factory=dict)
+    models: Mapping[dg.AssetKey, ExposedModel] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -51,6 +57,7 @@ class ContractRegistry:
         translator: ContractTranslator,
         read_only: Mapping[str, FeatureView[Any]] | None = None,
         lock: ContractsLock | None = None,
+        given: Collection[dg.AssetKey] = (),
     ) -> ContractRegistry:
         """The registry of these contracts, of the contracts that they read, and of their raw sources.
 
@@ -59,6 +66,7 @@ class ContractRegistry:
             translator: says their asset keys.
             read_only: further contracts that are read and not defined here.
             lock: knows the schema versions that they had; only those of now if not given.
+            given: keys of assets that the user writes, which may be those of models.
 
         Raises:
             DuplicateNameError: two contracts have one asset key.
@@ -86,6 +94,9 @@ class ContractRegistry:
         stored_as = _stored_as(known, view_keys)
         raw = {uri: source for uri, source in sources.items() if uri not in stored_as}
         source_keys = _distinct({uri: translator.get_source_key(source) for uri, source in raw.items()})
+        model_keys, models = _exposed(
+            [view for name, view in known.items() if name in own or view.is_virtual], translator, given
+        )
         return ContractRegistry(
             views=known,
             read_only=frozenset(known.keys() - own.keys()),
@@ -99,6 +110,8 @@ class ContractRegistry:
                 for name, view in known.items()
                 if (divided := Partitions.of(view, translator, lock or ContractsLock()))
             },
+            model_keys=model_keys,
+            models=models,
         )
 
     def view_at(self, key: dg.AssetKey) -> FeatureView[Any]:
@@ -116,6 +129,11 @@ class ContractRegistry:
             raise UnknownContractError(
                 f"{shown!r} is the raw source {uri}, which has no schema of its own. "
                 f"Take a contract that reads it as the input: {', '.join(self.readers[uri])}."
+            )
+        predicted = [name for name, known in self.model_keys.items() if known == key]
+        if predicted:
+            raise UnknownContractError(
+                f"{shown!r} is the model behind {', '.join(predicted)}, which has no rows. Take that contract as the input."
             )
         raise UnknownContractError(
             f"No contract is behind the asset {shown!r}.{did_you_mean(shown, names)} "
@@ -151,8 +169,14 @@ class ContractRegistry:
         raw = (uri for uri in self.addresses.get(view.name, ()) if uri in self.sources)
         return {self.source_keys[uri]: self.sources[uri] for uri in raw}
 
+    def observed_parents(self, view: FeatureView[Any]) -> dict[dg.AssetKey, DataSource | ExposedModel]:
+        """The raw sources that a contract reads itself, and the model that predicts for it if that is observed."""
+        key = self.model_keys.get(view.name)
+        model = {} if key is None or key not in self.models else {key: self.models[key]}
+        return {**self.raw_parents(view), **model}
+
     def parents(self, view: FeatureView[Any]) -> list[dg.AssetKey]:
-        """Every asset upstream of a contract: contracts that it reads or refers to, and raw sources.
+        """Every asset upstream of a contract: contracts that it reads or refers to, raw sources, and its model.
 
         A contract that is defined elsewhere is not audited here, so its references count for nothing.
         """
@@ -160,6 +184,7 @@ class ContractRegistry:
         referred = frozenset() if view.name in self.read_only else view.references()
         keys = [self.key_of(name) for name in sorted(view.depends_on() | referred)]
         keys += [self.source_keys[uri] for uri in self.addresses.get(view.name, ())]
+        keys += [self.model_keys[view.name]] if view.name in self.model_keys else []
         return [key for key in dict.fromkeys(keys) if key != own]
 
     def rows(self, view: FeatureView[Any]) -> pl.LazyFrame:
@@ -183,6 +208,33 @@ def _refuse_shared_keys(views: Mapping[str, FeatureView[Any]], keys: Mapping[str
                 f"have the asset key {key.to_user_string()!r}. Let get_asset_key tell them apart."
             )
         first[key] = name
+
+
+def _exposed(
+    views: Iterable[FeatureView[Any]], translator: ContractTranslator, given: Collection[dg.AssetKey]
+) -> tuple[dict[str, dg.AssetKey], dict[dg.AssetKey, ExposedModel]]:
+    """Model contract's name to the key of its model, and key to model of those that no asset of the user is.
+
+    Contracts with one model have one asset for it, under the key that the user's asset has, if there is one. A Python
+    function is no asset of its own, unless the user has one under its key.
+    """
+    keys: dict[str, dg.AssetKey] = {}
+    models: dict[dg.AssetKey, ExposedModel] = {}
+    of_address: dict[str, dg.AssetKey] = {}
+    contracts = sorted(
+        (view for view in views if isinstance(view, ModelContract)), key=lambda view: view.name
+    )
+    named = [(view, view.exposed_model, translator.get_model_key(view)) for view in contracts]
+    for _, exposed, key in named:
+        if exposed is not None and key in given:
+            of_address.setdefault(exposed.uri, key)
+    for view, exposed, key in named:
+        if exposed is None or (exposed.type == "python" and exposed.uri not in of_address):
+            continue
+        found = keys[view.name] = key if key in given else of_address.setdefault(exposed.uri, key)
+        if found not in given:
+            models[found] = exposed
+    return keys, models
 
 
 def _stored_as(

@@ -1,8 +1,8 @@
-"""Raw sources as external assets that are observed: their data version is the source's fingerprint."""
+"""Raw sources and models as external assets that are observed: their data version is the fingerprint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,14 +15,38 @@ from aligned_dagster.orchestration.translator import ContractTranslator
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.sources.exposed.base import ExposedModel
     from aligned_dagster.sources.source import DataSource, Fingerprint
 
 
 def source_assets(registry: ContractRegistry, translator: ContractTranslator) -> list[dg.AssetsDefinition]:
     """One observable asset a raw source, each with its own op so that one missing file stops no other."""
     return [
-        _observable(source, registry.source_keys[uri], registry.readers[uri], translator)
+        _observable(
+            source,
+            registry.source_keys[uri],
+            description=f"Raw data, observed and never written. Read by {', '.join(registry.readers[uri])}.",
+            group_name=translator.get_source_group_name(source),
+            kinds=translator.get_source_kinds(source),
+        )
         for uri, source in sorted(registry.sources.items())
+    ]
+
+
+def model_assets(registry: ContractRegistry, translator: ContractTranslator) -> list[dg.AssetsDefinition]:
+    """One observable asset a model that predicts and that no asset of the user writes."""
+    predicts = {
+        key: [name for name, known in registry.model_keys.items() if known == key] for key in registry.models
+    }
+    return [
+        _observable(
+            model,
+            key,
+            description=f"The model that predicts {', '.join(predicts[key])}; observed and never written.",
+            group_name=translator.get_model_group_name(model),
+            kinds=translator.get_model_kinds(model),
+        )
+        for key, model in sorted(registry.models.items(), key=lambda item: item[0].to_user_string())
     ]
 
 
@@ -66,7 +90,12 @@ def fingerprint_metadata(found: Fingerprint) -> dict[str, Any]:
 
 
 def _observable(
-    source: DataSource, key: dg.AssetKey, readers: Sequence[str], translator: ContractTranslator
+    source: DataSource | ExposedModel,
+    key: dg.AssetKey,
+    *,
+    description: str,
+    group_name: str | None,
+    kinds: set[str],
 ) -> dg.AssetsDefinition:
     def observe() -> Iterator[dg.ObserveResult]:
         try:
@@ -81,9 +110,9 @@ def _observable(
 
     spec = dg.AssetSpec(
         key,
-        description=f"Raw data, observed and never written. Read by {', '.join(readers)}.",
-        group_name=translator.get_source_group_name(source),
-        kinds=translator.get_source_kinds(source),
+        description=description,
+        group_name=group_name,
+        kinds=kinds,
         metadata={"dagster/uri": source.uri, "dagster/storage_kind": source.kind},
     )
     with accepted_previews():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.orchestration.automation import automation_condition
 from aligned_dagster.orchestration.images import docker_config, image_tags
 from aligned_dagster.orchestration.partitions import partitions_definition
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.partitioning import PartitionScheme
     from aligned_dagster.quality.checks import CheckSpec
+    from aligned_dagster.sources.exposed.base import ExposedModel
     from aligned_dagster.sources.source import DataSource
 
+_ICONS = {"function": "python", "sklearn": "scikitlearn"}
+"""Kinds of models under the names for which the UI has icons."""
 _NEVER = timedelta(days=36_500)
 
 
@@ -30,8 +34,10 @@ class TranslatorSettings:
     Args:
         key_prefix: first parts of the asset key of every contract.
         source_prefix: first parts of the asset key of every raw source.
+        model_prefix: first parts of the asset key of every model that predicts for a contract.
         group_name: the group of the contracts.
         source_group_name: the group of the raw sources.
+        model_group_name: the group of the models.
         io_manager_key: the resource that reads the rows of contracts.
         preview_rows: rows shown with a materialisation; 0 shows none.
         max_statistics: the most figures of columns that are recorded with a materialisation, to be plotted
@@ -40,17 +46,24 @@ class TranslatorSettings:
             some 15 s at 5,000 contracts of 20 columns; runs record them in any case.
         max_broken_partitions: the most partitions that a broken check names, those with the most broken rows
             first.
+        features_report: whether a materialisation of a model contract tells how well the features were found, for which
+            they are joined once more.
+        max_drift_rows: the most rows on either side in which drift is looked for; of more every n-th is taken.
     """
 
     key_prefix: tuple[str, ...] = ()
     source_prefix: tuple[str, ...] = ("raw",)
+    model_prefix: tuple[str, ...] = ("models",)
     group_name: str = "contracts"
     source_group_name: str = "sources"
+    model_group_name: str = "models"
     io_manager_key: str = "contract_io_manager"
     preview_rows: int = 5
     max_statistics: int = 48
     definition_lineage: bool = True
     max_broken_partitions: int = 100
+    features_report: bool = True
+    max_drift_rows: int = 1_000_000
 
 
 class ContractTranslator:
@@ -76,6 +89,15 @@ class ContractTranslator:
         last = re.split(r"[/\\:]", source.uri.rstrip("/"))[-1] or source.label
         return dg.AssetKey([*self.settings.source_prefix, re.sub(r"[^A-Za-z0-9_.-]+", "_", last)])
 
+    def get_model_key(self, model: ModelContract[Any]) -> dg.AssetKey:
+        """The asset of the model that predicts for a contract: the prefix, the contract's name, and the file or address.
+
+        Contracts that are predicted by one model share the asset of the first of them.
+        """
+        exposed = model.exposed_model
+        last = "model" if exposed is None else model_file_name(exposed)
+        return dg.AssetKey([*self.settings.model_prefix, model.name, last])
+
     def get_group_name(self, view: FeatureView[Any]) -> str | None:
         """The group of a contract's asset."""
         return self.settings.group_name
@@ -83,6 +105,10 @@ class ContractTranslator:
     def get_source_group_name(self, source: DataSource) -> str | None:
         """The group of a raw source's asset."""
         return self.settings.source_group_name
+
+    def get_model_group_name(self, exposed: ExposedModel) -> str | None:
+        """The group of a model's asset."""
+        return self.settings.model_group_name
 
     def get_description(self, view: FeatureView[Any]) -> str | None:
         """The text on the asset's page: the contract's description."""
@@ -93,12 +119,24 @@ class ContractTranslator:
         return {slug: "" for tag in view.tags if (slug := re.sub(r"[^A-Za-z0-9_.-]", "_", tag)[:63])}
 
     def get_kinds(self, view: FeatureView[Any]) -> set[str]:
-        """Kinds of the asset: polars and those of its storage, such as parquet and s3, or "view" where nothing is stored."""
-        return {"polars"} | ({"view"} if view.is_virtual else _kinds(view.storage))
+        """Kinds of the asset: polars and those of its storage, such as parquet and s3, or "view" where nothing is stored.
+
+        Of a model contract "model" and the kind of its model stand in the place of polars.
+        """
+        storage = {"view"} if view.is_virtual else _kinds(view.storage)
+        if not isinstance(view, ModelContract):
+            return {"polars"} | storage
+        exposed = view.exposed_model
+        return {"model"} | storage | (set() if exposed is None else self.get_model_kinds(exposed))
 
     def get_source_kinds(self, source: DataSource) -> set[str]:
         """Kinds of a raw source's asset."""
         return {"source"} | _kinds(source)
+
+    def get_model_kinds(self, exposed: ExposedModel) -> set[str]:
+        """Kinds of a model's asset: "model", and what the model is."""
+        kind = re.sub(r"[^a-z0-9_.-]", "_", exposed.kind.lower())
+        return {"model", _ICONS.get(kind, kind)}
 
     def get_owners(self, view: FeatureView[Any]) -> Sequence[str]:
         """Owners of the asset: those contacts that are an e-mail address or `team:...`, as Dagster demands.
@@ -173,6 +211,52 @@ def is_owner(contact: str) -> bool:
     (True, True, False)
     """
     return bool(re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}|team:.+", contact))
+
+
+def model_key(model: ModelContract[Any], translator: ContractTranslator | None = None) -> dg.AssetKey:
+    """The asset key of the model that predicts for a contract.
+
+    An asset of this key that is given to `build_definitions(store, assets=[...])`, such as one that trains the model and
+    writes the file, takes the place of the observed one: the predictions are downstream of it.
+
+    Args:
+        model: the contract.
+        translator: the one that `build_definitions` gets, if any.
+
+    >>> from aligned_dagster import ExposedModel, Float, InMemorySource, Int32, feature_view, model_contract
+    >>> @feature_view(source=InMemorySource.from_values({"id": [1], "wind": [3.0]}))
+    ... class Weather:
+    ...     id = Int32().as_entity()
+    ...     wind = Float()
+    >>> @model_contract(
+    ...     input_features=[Weather().wind], exposed_model=ExposedModel.sklearn_at("models/delay.joblib")
+    ... )
+    ... class Delay:
+    ...     id = Int32().as_entity()
+    ...     minutes = Float()
+    >>> @dg.asset(key=model_key(Delay))
+    ... def train() -> None: ...
+    >>> train.key.to_user_string()
+    'models/delay/delay.joblib'
+    """
+    return (translator or ContractTranslator()).get_model_key(model)
+
+
+def model_file_name(exposed: ExposedModel) -> str:
+    """A model's file, or its address without what is the same for all, as a part of an asset key.
+
+    >>> from aligned_dagster import ExposedModel
+    >>> models = ExposedModel.sklearn_at("out/m.pkl"), ExposedModel.mlflow("models:/delay/3")
+    >>> [model_file_name(model) for model in models]
+    ['m.pkl', 'models_delay_3']
+    >>> model_file_name(ExposedModel.mlflow_server("http://localhost:5000"))
+    'localhost_5000'
+    """
+    text = exposed.uri.rstrip("/")
+    if exposed.type in ("sklearn", "python"):
+        text = re.split(r"[/\\]", text)[-1]
+    text = re.sub(r"^[a-z0-9+]+://", "", text).removesuffix("/invocations")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)
 
 
 def _kinds(source: DataSource) -> set[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.sources import fingerprint_metadata
 
@@ -32,6 +33,7 @@ class Versions:
         self._registry = registry
         self._instance = instance
         self._found: dict[dg.AssetKey, str] = {}
+        self._models: dict[str, str] = {}
 
     def of_result(self, view: FeatureView[Any], code_version: str | None) -> dg.DataVersion:
         """The version of what a contract's asset is about to compute."""
@@ -46,12 +48,22 @@ class Versions:
             if key not in self._found:
                 self._found[key] = source.fingerprint().data_version
             parts.append(f"{key.to_user_string()}={self._found[key]}")
+        parts += self._model(view)
         own = registry.key_of(view.name)
-        raw = registry.raw_parents(view)
+        others = {own, registry.model_keys.get(view.name), *registry.raw_parents(view)}
         for key in registry.parents(view):
-            if key not in raw and key != own:
+            if key not in others:
                 parts.append(f"{key.to_user_string()}={self._upstream(registry.view_at(key))}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _model(self, view: FeatureView[Any]) -> list[str]:
+        """The model that predicts for a contract, as it is now: also one that is no asset of its own."""
+        exposed = view.exposed_model if isinstance(view, ModelContract) else None
+        if exposed is None:
+            return []
+        if exposed.uri not in self._models:
+            self._models[exposed.uri] = exposed.fingerprint().data_version
+        return [f"model {exposed.uri}={self._models[exposed.uri]}"]
 
     def _upstream(self, view: FeatureView[Any]) -> str:
         key = self._registry.key_of(view.name)
@@ -86,11 +98,12 @@ def observe_sources(
 ) -> None:
     """Record the raw sources as they are when a contract is about to read them.
 
-    Without this, a file that changed since it was last observed would be read, and the asset would then be
-    shown as computed from the old version. A source whose version is already recorded is left alone.
+    The model behind predictions is one of them. Without this, a file that changed since it was last observed would be
+    read, and the asset would then be shown as computed from the old version. A source whose version is already recorded
+    is left alone.
     """
     step = context.get_step_execution_context()
-    for key, source in registry.raw_parents(view).items():
+    for key, source in registry.observed_parents(view).items():
         found = source.fingerprint()
         known = step.maybe_fetch_and_get_input_asset_version_info(key)
         if known is not None and known.data_version == dg.DataVersion(found.data_version):

@@ -3,13 +3,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from aligned_dagster import ContractStore, EventTimestamp, FileSource, Float, Int32, String, feature_view
+
+if TYPE_CHECKING:
+    from .model_project import Flying
 
 AIRPORTS = "code,name,height\nOSL,Oslo,208\nBGO,Bergen,50\nTRD,Trondheim,17\n"
 FLIGHTS = (
@@ -87,6 +90,18 @@ def airline(tmp_path: Path) -> Airline:
     made = Airline(tmp_path)
     made.write("airports.csv", AIRPORTS)
     made.write("flights.csv", FLIGHTS)
+    return made
+
+
+@pytest.fixture
+def flying(tmp_path: Path) -> Flying:
+    """Flights with weather and a model that is trained."""
+    from .model_project import Flying  # scikit-learn is for the tests of models only
+
+    made = Flying(tmp_path)
+    (tmp_path / "stored").mkdir()
+    made.write()
+    made.train()
     return made
 
 

@@ -58,6 +58,7 @@ class Flights:
         dep_delay.bins([0, 15, 60], ["on time", "slightly late", "late", "very late"])
     )  # fmt: skip
     local_hour = time_hour.convert_time_zone("America/New_York")
+    hour = local_hour.hour()
     weekday = local_hour.weekday()
     is_weekend = local_hour.is_weekend()
     route = origin.append("-").append(dest)
@@ -66,6 +67,11 @@ class Flights:
     def departs_at(time_hour: pl.Expr, minute: pl.Expr) -> pl.Expr:  # noqa: N805  # a column, not a method
         """The scheduled departure to the minute."""
         return time_hour + pl.duration(minutes=minute)
+
+    @transform_polars(using_features=[departs_at, dep_delay], return_type=Timestamp())
+    def known_at(departs_at: pl.Expr, dep_delay: pl.Expr) -> pl.Expr:  # noqa: N805  # a column, not a method
+        """When its delay came to be known: a minute after it left, or was to leave and did not."""
+        return departs_at + pl.duration(minutes=dep_delay.fill_null(0).clip(lower_bound=0) + 1)
 
     flown_only_if_departed = rule(
         dep_time.is_not_null() | air_time.is_null(), "a flight that did not depart was not in the air"

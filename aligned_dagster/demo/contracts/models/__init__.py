@@ -1,0 +1,1 @@
+"""What the demo learns from its flights."""
