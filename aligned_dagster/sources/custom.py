@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
-import importlib
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from aligned_dagster.errors import ConfigurationError, SourceError, UnsupportedE
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform
 from aligned_dagster.sources.docker_config import DockerConfig
+from aligned_dagster.sources.import_path import import_path, imported, qualified_name
 from aligned_dagster.sources.source import DataSource, Fingerprint
 
 Function = Callable[..., Any]
@@ -104,7 +104,7 @@ class CustomMethodDataSource(DataSource):
     @classmethod
     def _from_json(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return _imported(value)
+            return imported(value)
         if value is not None and not callable(value):
             raise ConfigurationError(f"A custom source needs a function, and got {value!r}.")
         return value
@@ -116,7 +116,7 @@ class CustomMethodDataSource(DataSource):
 
     @field_serializer("all_data_method", "all_between_dates_method", "features_for_method")
     def _to_json(self, function: Function | None) -> str | None:
-        return None if function is None else _import_path(function)
+        return None if function is None else import_path(function)
 
     @field_serializer("depends_on_sources")
     def _sorted(self, names: frozenset[str]) -> list[str]:
@@ -128,7 +128,7 @@ class CustomMethodDataSource(DataSource):
     def uri(self) -> str:
         """The module and name of the first function."""
         function = self._first
-        return f"python://{function.__module__}.{_qualname(function)}"
+        return f"python://{function.__module__}.{qualified_name(function)}"
 
     @property
     def kind(self) -> str:
@@ -138,7 +138,7 @@ class CustomMethodDataSource(DataSource):
     @property
     def label(self) -> str:
         """The name of the first function."""
-        return _qualname(self._first)
+        return qualified_name(self._first)
 
     def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         """See `DataSource.all_data`. The function is called now; a lazy frame that it returns stays lazy.
@@ -205,7 +205,7 @@ class CustomMethodDataSource(DataSource):
     def _rows(
         self, function: Function, request: RetrievalRequest, arguments: tuple[Any, ...]
     ) -> pl.LazyFrame:
-        name = _qualname(function)
+        name = qualified_name(function)
         try:
             result = _call(function, arguments)
         except Exception as error:
@@ -280,38 +280,6 @@ def _frame(result: Any, name: str, request: RetrievalRequest) -> pl.LazyFrame:
         f"{name}, the source of {request.name!r}, returned {type(result).__name__}. It should return a polars or "
         "pandas frame, a dict of columns, or a list of dicts."
     )
-
-
-def _qualname(function: Function) -> str:
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _import_path(function: Function) -> str:
-    module, name = getattr(function, "__module__", ""), _qualname(function)
-    path = f"{module}:{name}"
-    if module != "__main__":
-        try:
-            if _imported(path) is function:
-                return path
-        except ConfigurationError:
-            pass
-    raise UnsupportedError(
-        f"The function {name!r} of {module!r} has no JSON form, because no other process could import it. "
-        "Define it with def at the top level of a module, not in a function, a notebook or the main script."
-    )
-
-
-def _imported(path: str) -> Function:
-    module, _, name = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"The function {path!r} of a custom source cannot be imported: {error}."
-        ) from error
-    return found  # type: ignore[no-any-return]  # getattr is untyped; that it is callable is checked on its use
 
 
 def _name(source: Any) -> str:

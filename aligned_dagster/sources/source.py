@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 import random
 import time
 from abc import ABC, abstractmethod
@@ -12,11 +11,11 @@ from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticSerializationError
 
-from aligned_dagster.errors import AlignedError, ConfigurationError, ConflictError, RequestError, did_you_mean
+from aligned_dagster.errors import ConflictError, RequestError
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.fingerprint import Fingerprint
+from aligned_dagster.sources.typed_json import from_typed_json, to_typed_json
 from aligned_dagster.sources.writing import Published, Staged, Writable, WriteMode
 
 __all__ = [
@@ -237,12 +236,7 @@ def source_to_json(source: DataSource) -> dict[str, Any]:
     Raises:
         UnsupportedError: it holds something that no other process could find, such as a local function.
     """
-    try:
-        return source.model_dump(mode="json")
-    except PydanticSerializationError as error:
-        if isinstance(error.__cause__, AlignedError):
-            raise error.__cause__ from None
-        raise
+    return to_typed_json(source)
 
 
 def source_from_json(form: Mapping[str, Any]) -> DataSource:
@@ -251,16 +245,7 @@ def source_from_json(form: Mapping[str, Any]) -> DataSource:
     Raises:
         ConfigurationError: no source is known by that type.
     """
-    key = str(form.get("type", ""))
-    if key not in _TYPES and key in _BUILT_IN:
-        importlib.import_module(_BUILT_IN[key])
-    if key not in _TYPES:
-        known = sorted({*_TYPES, *_BUILT_IN})
-        raise ConfigurationError(
-            f"No source has the type {key!r}.{did_you_mean(key, known)} Known: {', '.join(known)}. "
-            "Import the module that defines it first."
-        )
-    return _TYPES[key].model_validate(dict(form))
+    return from_typed_json(form, _TYPES, _BUILT_IN, "source")
 
 
 def _moment(value: dt.date, zone: str, stored_zone: str | None, *, end: bool) -> pl.Expr:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -12,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticSerializationError
 
-from aligned_dagster.errors import AlignedError, ConfigurationError, UnavailableSourceError, did_you_mean
+from aligned_dagster.errors import UnavailableSourceError
 from aligned_dagster.sources.fingerprint import Fingerprint
+from aligned_dagster.sources.typed_json import from_typed_json, to_typed_json
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.constructors import PathText
@@ -272,12 +271,7 @@ def exposed_to_json(model: ExposedModel) -> dict[str, Any]:
     Raises:
         UnsupportedError: it holds something that no other process could find, such as a lambda.
     """
-    try:
-        return model.model_dump(mode="json")
-    except PydanticSerializationError as error:
-        if isinstance(error.__cause__, AlignedError):
-            raise error.__cause__ from None
-        raise
+    return to_typed_json(model)
 
 
 def exposed_from_json(form: Mapping[str, Any]) -> ExposedModel:
@@ -286,16 +280,7 @@ def exposed_from_json(form: Mapping[str, Any]) -> ExposedModel:
     Raises:
         ConfigurationError: no model is known by that type.
     """
-    key = str(form.get("type", ""))
-    if key not in _TYPES and key in _BUILT_IN:
-        importlib.import_module(_BUILT_IN[key])
-    if key not in _TYPES:
-        known = sorted({*_TYPES, *_BUILT_IN})
-        raise ConfigurationError(
-            f"No exposed model has the type {key!r}.{did_you_mean(key, known)} Known: {', '.join(known)}. "
-            "Import the module that defines it first."
-        )
-    return _TYPES[key].model_validate(dict(form))
+    return from_typed_json(form, _TYPES, _BUILT_IN, "exposed model")
 
 
 def short_digest(content: bytes) -> str:
