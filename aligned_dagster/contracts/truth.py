@@ -80,5 +80,5 @@ class Truth:
             fact_timestamp=time,
             columns=[self.name],
             max_age=timedelta(0),
-            zone=self.view.request.zone,
+            zone=self.view.time_zone,
         )
