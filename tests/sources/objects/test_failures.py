@@ -29,6 +29,11 @@ from ..behaviours import same
 from ..crashing import READINGS, REQUEST
 from .conftest import Config, azure_config, s3_config
 
+pytestmark = pytest.mark.filterwarnings(
+    # Azure's client leaves connections that broke, or whose answers it did not read, to be collected.
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 LAYOUTS = pytest.mark.parametrize("layout", ["file", "tree"])
 CHANGED = READINGS.with_columns(count=pl.lit(1, pl.Int32))
 
@@ -82,9 +87,6 @@ def test_a_few_failures_are_survived(
     same(plan, READINGS)
 
 
-@pytest.mark.filterwarnings(  # Azure's client leaves the connections of answers that it did not read to be collected
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 @LAYOUTS
 def test_failures_that_last_are_given_up_with_their_cause(
     behind: Config, direct: Config, proxy: CountingProxy, layout: str, pauses: list[float]
