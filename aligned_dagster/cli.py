@@ -1,32 +1,47 @@
-"""The command line: materialise a project's contracts, and serve its Dagster UI."""
+"""The command line: the commands that run a project, and those of `aligned_dagster.commands`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
+
+from aligned_dagster.commands.check import check
+from aligned_dagster.commands.infer import infer
+from aligned_dagster.commands.init import init
+from aligned_dagster.commands.list_contracts import list_contracts
+from aligned_dagster.commands.quarantine import quarantine
+from aligned_dagster.commands.query import query
+from aligned_dagster.commands.show import show
+from aligned_dagster.commands.terminal import FAILED, console, guarded, json_option, project
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from aligned_dagster.contracts.diff import Diff
-    from aligned_dagster.orchestration.project import ProjectSettings
-
-FAILED, INTERRUPTED = 1, 130
 
 _SELECT = click.option(
     "--select", metavar="ASSETS", help="Only these assets, as in 'flights' or '+flights' (with all upstream)."
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExamples:\n  aligned-dagster init shop\n  aligned-dagster infer sales.csv\n"
+    "\b\nCompletion in your shell (zsh and fish likewise):\n"
+    '  eval "$(_ALIGNED_DAGSTER_COMPLETE=bash_source aligned-dagster)"',
+)
 @click.version_option(package_name="aligned-dagster")
 def main() -> None:
-    """Contracts on data, run by Dagster."""
+    """Contracts on data, run by Dagster.
+
+    Every command ends with 0 when all is well, 1 when something is wrong, 2 on a wrong option or argument.
+    """
 
 
-@main.command()
+@main.command(
+    epilog="\b\nExamples:\n  aligned-dagster materialize\n  aligned-dagster materialize --select +flights"
+)
 @_SELECT
 def materialize(select: str | None) -> None:
     """Compute, audit and publish the contracts of the project, all partitions included.
@@ -34,10 +49,10 @@ def materialize(select: str | None) -> None:
     Ends with 0 when everything was published (warnings and quarantined rows included), 1 when something
     failed, 130 on Ctrl-C.
     """
-    raise SystemExit(_guarded(_console(), lambda console: _materialize(console, select)))
+    raise SystemExit(guarded(console(), lambda console: _materialize(console, select)))
 
 
-@main.command()
+@main.command(epilog="\b\nExample:\n  aligned-dagster run --port 3001")
 @click.option(
     "--port", default=3000, show_default=True, type=click.IntRange(1, 65_535), help="Port of the UI."
 )
@@ -45,7 +60,7 @@ def materialize(select: str | None) -> None:
 @_SELECT
 def run(port: int, keep_going: bool, select: str | None) -> None:
     """Materialise the project, then serve its Dagster UI until Ctrl-C."""
-    raise SystemExit(_guarded(_console(), lambda console: _run(console, port, keep_going, select)))
+    raise SystemExit(guarded(console(), lambda console: _run(console, port, keep_going, select)))
 
 
 def _run(console: Console, port: int, keep_going: bool, select: str | None) -> int:
@@ -56,12 +71,12 @@ def _run(console: Console, port: int, keep_going: bool, select: str | None) -> i
     if code != 0 and not keep_going:
         console.print("Nothing is served. Mend what failed, or use --keep-going to look at it in the UI.")
         return code
-    serve(_project(), port, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+    serve(project(), port, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
     return 0
 
 
 def _materialize(console: Console, select: str | None) -> int:
-    settings = _project()
+    settings = project()
     from aligned_dagster.orchestration.progress import RunProgress, print_summary
 
     with RunProgress(console) as progress:
@@ -81,14 +96,14 @@ def _materialize(console: Console, select: str | None) -> int:
     return FAILED
 
 
-@main.command()
+@main.command(epilog="\b\nExample:\n  aligned-dagster dummy --select flights")
 @_SELECT
 def dummy(select: str | None) -> None:
     """Compute and audit the contracts of the project on made-up rows, in a Dagster storage of their own.
 
     No source is touched, nothing is published and no credential is needed. Ends as `materialize` does.
     """
-    raise SystemExit(_guarded(_console(), lambda console: _dummy(console, select)))
+    raise SystemExit(guarded(console(), lambda console: _dummy(console, select)))
 
 
 def _dummy(console: Console, select: str | None) -> int:
@@ -104,17 +119,17 @@ def _dummy(console: Console, select: str | None) -> int:
         return _materialize(console, select)
 
 
-@main.command()
+@main.command(epilog="\b\nExample:\n  aligned-dagster lock")
 def lock() -> None:
     """Write contracts.lock: what every contract promises now, and all schema versions that it had.
 
     Run it when a change is meant, and commit the file: `diff` holds the contracts against it.
     """
-    raise SystemExit(_guarded(_console(), _lock))
+    raise SystemExit(guarded(console(), _lock))
 
 
 def _lock(console: Console) -> int:
-    settings = _project()
+    settings = project()
     from aligned_dagster.contracts.diff import diff as compare
     from aligned_dagster.contracts.diff_table import print_diff
     from aligned_dagster.contracts.lock import LOCK_FILE, ContractsLock
@@ -131,14 +146,14 @@ def _lock(console: Console) -> int:
     return 0
 
 
-@main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@main.command(epilog="\b\nExamples:\n  aligned-dagster diff\n  aligned-dagster diff --json")
+@json_option
 def diff(as_json: bool) -> None:
     """Compare the contracts with contracts.lock: what breaks, what is touched, what to materialise.
 
     Ends with 0 when nothing breaks, 1 on a breaking change that `aligned-dagster lock` has not acknowledged.
     """
-    raise SystemExit(_diff_json() if as_json else _guarded(_console(), _diff))
+    raise SystemExit(_diff_json() if as_json else guarded(console(), _diff))
 
 
 def _diff(console: Console) -> int:
@@ -162,50 +177,15 @@ def _diff_json() -> int:
 
 
 def _compared() -> Diff:
-    settings = _project()
+    settings = project()
     from aligned_dagster.contracts.diff import diff as compare
     from aligned_dagster.contracts.lock import ContractsLock
 
     return compare(settings.load_store().views.values(), ContractsLock.read(settings.root))
 
 
-def _project() -> ProjectSettings:
-    """The project's settings; relative paths in its contracts are those of its directory."""
-    import os
-
-    from aligned_dagster.orchestration.project import ProjectSettings
-
-    settings = ProjectSettings.find()
-    os.chdir(settings.root)
-    return settings
-
-
-def _console() -> Console:
-    """The terminal; where the output goes to a file, wide enough for a table."""
-    import os
-    import sys
-
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
-
-
-def _guarded(console: Console, command: Callable[[Console], int]) -> int:
-    """The exit code of a command; its expected errors and Ctrl-C become a message."""
-    from rich.markup import escape
-
-    from aligned_dagster.errors import AlignedError
-
-    try:
-        return command(console)
-    except AlignedError as error:
-        console.print(f"[red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return FAILED
-    except KeyboardInterrupt:
-        console.print(
-            "Stopped. What was published stays; what was being written is discarded.", highlight=False
-        )
-        return INTERRUPTED
+for command in (check, infer, init, list_contracts, quarantine, query, show):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import dagster as dg
 from aligned_dagster.contracts.lock import ContractsLock
 from aligned_dagster.orchestration.definitions import build_definitions
 from aligned_dagster.orchestration.project import ProjectSettings
+from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
 
 _settings = ProjectSettings.find()
 
 defs: dg.Definitions = build_definitions(
     _settings.load_store(),
+    ContractTranslator(TranslatorSettings(quarantine_days=_settings.quarantine_days)),
     assets=_settings.load_assets(),
     executor=dg.in_process_executor if _settings.executor == "in_process" else dg.multiprocess_executor,
     lock=ContractsLock.read(_settings.root),

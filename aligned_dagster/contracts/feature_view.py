@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
     from pandera.polars import DataFrameSchema
 
+    from aligned_dagster.contracts.freshness import Freshness
     from aligned_dagster.contracts.query import FeatureViewQuery
 
 T = TypeVar("T")
@@ -347,6 +349,27 @@ class FeatureView(Generic[T]):
         from aligned_dagster.contracts.query import FeatureViewQuery
 
         return FeatureViewQuery(self)
+
+    async def freshness(self, now: datetime | None = None) -> Freshness:
+        """How old the newest stored row is, to be awaited; see `measure_freshness`.
+
+        Args:
+            now: the moment to measure from; the present one if not given.
+        """
+        return await asyncio.to_thread(self.measured_freshness, now)
+
+    def measured_freshness(self, now: datetime | None = None) -> Freshness:
+        """How old the newest stored row is: `freshness` without await.
+
+        Args:
+            now: the moment to measure from; the present one if not given.
+
+        Raises:
+            SourceError: the storage cannot be read.
+        """
+        from aligned_dagster.contracts.freshness import measure_freshness
+
+        return measure_freshness(self, now)
 
     # --- views made of this one -----------------------------------------------------------------------
 

@@ -134,8 +134,17 @@ def write(view: FeatureView[Any], rows: pl.LazyFrame, mode: WriteMode) -> Public
         UnsupportedError: the view's storage can only be read.
         AuditError: a blocking rule is broken.
     """
+    return publish(as_written(view), rows, mode=mode)
+
+
+def as_written(view: FeatureView[Any]) -> FeatureView[Any]:
+    """The view as rows are published to it: where none is materialized, its source takes their place.
+
+    Raises:
+        UnsupportedError: the view's storage can only be read.
+    """
     if view.materialized_source is not None:
-        return publish(view, rows, mode=mode)
+        return view
     if not isinstance(view.source, Writable):
         raise UnsupportedError(
             f"{view.name} reads {view.source!r}, which cannot be written. Give it a materialized_source."
@@ -143,8 +152,7 @@ def write(view: FeatureView[Any], rows: pl.LazyFrame, mode: WriteMode) -> Public
     if view.compiled.groupings:
         raise UnsupportedError(f"{view.name} aggregates its source; rows are written to what it reads.")
     stored = view.compiled.inputs.select(column.name for column in view.compiled.inputs.stored)
-    plain = replace(view, compiled=Compiled(stored, stored), materialized_source=view.source)
-    return publish(plain, rows, mode=mode)
+    return replace(view, compiled=Compiled(stored, stored), materialized_source=view.source)
 
 
 def completed(view: FeatureView[Any], frame: pl.LazyFrame) -> pl.LazyFrame:

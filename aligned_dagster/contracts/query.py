@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,6 +17,7 @@ from aligned_dagster.request.schemas import projected
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.contracts.freshness import Freshness
     from aligned_dagster.contracts.publish import Publication
 
 
@@ -108,6 +109,17 @@ class FeatureViewQuery:
         mapping = wanted_entities(view, entity_columns or {})
         asked = [Wanted(view, columns, mapping, max_age)]
         return features_job(view.name, given, asked, fact_time(names, asked, event_timestamp_column))
+
+    def freshness(self, now: datetime | None = None) -> Freshness:
+        """How old the newest stored row is, whatever columns are asked for.
+
+        Args:
+            now: the moment to measure from; the present one if not given.
+
+        Raises:
+            SourceError: the storage cannot be read.
+        """
+        return self.view.measured_freshness(now)
 
     def using_source(self, source: Any) -> FeatureViewQuery:
         """The same questions to another source of the same contract."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ import polars as pl
 from aligned_dagster.contracts.discovery import contract_files, views_in
 from aligned_dagster.contracts.facts import Facts, facts_frame
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
+from aligned_dagster.contracts.freshness import Freshness
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.contracts.model_query import ModelQuery
 from aligned_dagster.contracts.retrieval import (
@@ -281,6 +282,25 @@ class ContractStore:
         given = self.execute_sql(facts).lazy() if isinstance(facts, str) else facts_frame(facts)
         time = fact_time(given.collect_schema().names(), wanted, event_timestamp_column)
         return features_job(", ".join(want.view.name for want in wanted), given, wanted, time)
+
+    def freshness_for(
+        self, names: Iterable[str | FeatureView[Any]] | None = None, now: datetime | None = None
+    ) -> dict[str, Freshness]:
+        """How old the newest stored row of each contract is, by its name.
+
+        Args:
+            names: the contracts or their names; all of them if not given.
+            now: the moment to measure from, the same for all; the present one if not given.
+
+        Raises:
+            UnknownContractError: there is no contract of a name.
+            SourceError: a storage cannot be read.
+        """
+        if isinstance(names, str):
+            names = [names]
+        moment = now or datetime.now(UTC)
+        views = [self.view(name) for name in (self._views if names is None else names)]
+        return {view.name: view.measured_freshness(moment) for view in views}
 
     def execute_sql(self, query: str) -> RetrievalJob:
         """Ask in polars' SQL; every contract is a table of its name. Nothing is read before the job is collected.

@@ -10,6 +10,7 @@ import dagster as dg
 from aligned_dagster.orchestration.assets import contract_asset
 from aligned_dagster.orchestration.automation import schedules
 from aligned_dagster.orchestration.discovery import discovery_sensors
+from aligned_dagster.orchestration.freshness_checks import freshness_checks
 from aligned_dagster.orchestration.io_manager import contract_io_manager
 from aligned_dagster.orchestration.model_checks import model_checks
 from aligned_dagster.orchestration.producing import Recipe, recipe_of
@@ -36,7 +37,8 @@ def build_definitions(
 
     Every contract is an asset with its constraints as checks, every raw source and every model an observed asset,
     every cron expression a schedule, one sensor finds stored partitions, and one IO manager reads the contracts for
-    whoever takes them as an input. Model contracts are also checked for how good their predictions are and for drift.
+    whoever takes them as an input. Contracts that say how old their data may be are checked for that, and model
+    contracts for how good their predictions are and for drift.
 
     Args:
         store: the contracts.
@@ -70,7 +72,10 @@ def build_definitions(
             *read_only_assets(registry, translator),
             *(asset for asset in assets if recipe_of(asset) is None),
         ],
-        asset_checks=model_checks(views.values(), registry, translator),
+        asset_checks=[
+            *freshness_checks(views.values(), registry, translator),
+            *model_checks(views.values(), registry, translator),
+        ],
         schedules=schedules(views.values(), registry),
         sensors=discovery_sensors(registry),
         resources={**dict.fromkeys(sorted(keys), manager), **(resources or {})},

@@ -25,7 +25,8 @@ DUMMY = "ALIGNED_DUMMY"
 """The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
 
 Executor = Literal["in_process", "multiprocess"]
-_KNOWN = {"contracts", "assets", "definitions", "dagster_home", "workspace", "executor"}
+_KNOWN = {"contracts", "assets", "definitions", "dagster_home", "workspace", "executor", "quarantine_days"}
+_MOST_DAYS = 36_500
 _EXAMPLE = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"'
 
 
@@ -42,6 +43,7 @@ class ProjectSettings:
         workspace: the file that names the code locations for the UI.
         executor: "in_process" runs one step after another, each on all cores; "multiprocess" a process a
             step.
+        quarantine_days: how long rows that were kept aside are kept; None for as long as nobody drops them.
     """
 
     root: Path
@@ -51,6 +53,7 @@ class ProjectSettings:
     dagster_home: Path = Path("dagster_home")
     workspace: Path = Path("workspace.yaml")
     executor: Executor = "in_process"
+    quarantine_days: float | None = None
 
     @staticmethod
     def find(start: Path | None = None, environ: Mapping[str, str] | None = None) -> ProjectSettings:
@@ -85,6 +88,14 @@ class ProjectSettings:
             f"{_EXAMPLE}"
         )
 
+    def contract_globs(self) -> list[str]:
+        """The globs of the files with contracts, absolute; those files may then import each other.
+
+        Raises:
+            ConfigurationError: a glob names no file.
+        """
+        return self._globs("contracts", self.contracts)
+
     def load_store(self) -> ContractStore:
         """The contracts in all files that the globs name, on random rows where `ALIGNED_DUMMY=1` is set.
 
@@ -96,7 +107,7 @@ class ProjectSettings:
         from aligned_dagster.contracts.store import ContractStore
 
         store = ContractStore()
-        for pattern in self._globs("contracts", self.contracts):
+        for pattern in self.contract_globs():
             store = store.combined_with(ContractStore.discover(pattern))
         return store.dummy_store() if _on_made_up_rows() else store
 
@@ -159,6 +170,14 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
             f"[tool.aligned_dagster] of {file} has executor = {executor!r}; "
             "use 'in_process' or 'multiprocess'."
         )
+    days = table.get("quarantine_days")
+    if days is not None and (
+        isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= _MOST_DAYS
+    ):
+        raise ConfigurationError(
+            f"[tool.aligned_dagster] of {file} has quarantine_days = {days!r}; give a positive number of days, as in "
+            "quarantine_days = 90, or leave it away to keep the rows."
+        )
     root = file.resolve().parent
     return ProjectSettings(
         root=root,
@@ -168,6 +187,7 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
         dagster_home=root / str(table.get("dagster_home", "dagster_home")),
         workspace=root / str(table.get("workspace", "workspace.yaml")),
         executor=executor,
+        quarantine_days=days,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
 from aligned_dagster.contracts.model import ModelContract
+from aligned_dagster.contracts.quarantine import drop
 from aligned_dagster.contracts.training_set import TrainingSet
 from aligned_dagster.errors import AlignedError, AuditError, SourceError
 from aligned_dagster.orchestration.checks import check_results, checks_of
@@ -86,6 +88,7 @@ def publish_and_report(
     if publication is None:
         assert problem is not None
         raise failure(problem, key) from problem
+    _drop_expired(context, view, translator)
     upstream = {name: frames.get(name, registry.rows(registry.views[name])) for name in view.depends_on()}
     published = view.read(upstream) if view.is_virtual else view.read()
     total = None
@@ -131,6 +134,22 @@ def _learning(
     except AlignedError as error:
         context.log.warning(f"The rows of {view.name} are published, but not all is known of them: {error}")
     return {}
+
+
+def _drop_expired(
+    context: dg.AssetExecutionContext, view: FeatureView[Any], translator: ContractTranslator
+) -> None:
+    """Drop what was kept aside too long ago. The rows are published: what cannot be dropped fails nothing."""
+    days = translator.settings.quarantine_days
+    if days is None or view.is_virtual:
+        return
+    try:
+        gone = drop(view, older_than=timedelta(days=days))
+    except AlignedError as error:
+        context.log.warning(f"The quarantine of {view.name} keeps rows longer than {days:g} days: {error}")
+        return
+    for run in gone:
+        context.log.info(f"Dropped {run.rows:,} rows of {run.uri}, kept for more than {days:g} days.")
 
 
 def failure(error: AlignedError, key: dg.AssetKey) -> dg.Failure:

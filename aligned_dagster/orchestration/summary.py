@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from dagster import DagsterEvent
 
 _INTERRUPTED = "DagsterExecutionInterruptedError"
+UNACCEPTABLE = "unacceptable_seconds"
+"""The metadata by which the check of how old the data are is known: it blocks nothing."""
 COMMENTS = 8
 """The most failed checks of one asset that are told in words."""
 
@@ -51,7 +53,7 @@ class FailedCheck:
         asset: whose rule is broken.
         check: the check's name.
         words: what was found, in one sentence.
-        blocks: whether nothing was published because of it.
+        blocks: whether nothing was published because of it; data that are too old block nothing.
         quarantine: where the bad rows were kept, if they were.
         rows: how many were checked, where that is known.
     """
@@ -167,7 +169,7 @@ class RunSummary:
                 asset=key,
                 check=found.check_name,
                 words=found.description or found.check_name,
-                blocks=found.severity.value == "ERROR",
+                blocks=found.severity.value == "ERROR" and UNACCEPTABLE not in found.metadata,
                 quarantine=str(quarantine.value) if quarantine is not None else None,
                 rows=int(str(rows.value)) if rows is not None else None,
             )

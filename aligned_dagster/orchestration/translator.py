@@ -49,6 +49,8 @@ class TranslatorSettings:
         features_report: whether a materialisation of a model contract tells how well the features were found, for which
             they are joined once more.
         max_drift_rows: the most rows on either side in which drift is looked for; of more every n-th is taken.
+        quarantine_days: how long rows that were kept aside are kept; a materialisation drops older ones of its contract.
+            None keeps them.
     """
 
     key_prefix: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ class TranslatorSettings:
     max_broken_partitions: int = 100
     features_report: bool = True
     max_drift_rows: int = 1_000_000
+    quarantine_days: float | None = None
 
 
 class ContractTranslator:

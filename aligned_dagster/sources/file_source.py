@@ -18,7 +18,13 @@ from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.formats import CsvFormat, ParquetFormat
 from aligned_dagster.sources.location import FileWriter, Readable, fingerprint_files
 from aligned_dagster.sources.locations import AnyLocation
-from aligned_dagster.sources.quarantine_files import read_quarantine, write_quarantine
+from aligned_dagster.sources.quarantine_files import (
+    quarantine_runs,
+    read_quarantine,
+    remove_quarantine,
+    write_quarantine,
+)
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 from aligned_dagster.sources.source import Fingerprint, WritableSource
 from aligned_dagster.sources.writing import (
     Published,
@@ -120,6 +126,14 @@ class FileDataSource(WritableSource):
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all; None where there are none."""
         return read_quarantine(self.location, run_id)
+
+    def quarantine_runs(self) -> list[QuarantineRun]:
+        """The runs that kept rows aside, the oldest first."""
+        return quarantine_runs(self.location)
+
+    def remove_quarantine(self, run_id: str) -> None:
+        """Remove the rows that one run kept aside; nothing happens where there are none."""
+        remove_quarantine(self.location, run_id)
 
     def _read(self, file: Readable, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         names = tuple(stored_names(request, self.mapping_keys).values())

@@ -18,6 +18,7 @@ from aligned_dagster.request.explain import explained
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform
 from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 from aligned_dagster.sources.source import Fingerprint, WritableSource
 from aligned_dagster.sources.writing import (
     Published,
@@ -36,7 +37,7 @@ class MemoryCell:
     def __init__(self, frame: pl.DataFrame) -> None:
         self.frame = frame
         self.modified = dt.datetime.now(dt.UTC)
-        self.quarantine: dict[str, pl.DataFrame] = {}
+        self.quarantine: dict[str, tuple[dt.datetime, pl.DataFrame]] = {}
         self.lock = threading.Lock()
 
     def replace(self, frame: pl.DataFrame) -> None:
@@ -173,14 +174,27 @@ class InMemorySource(WritableSource):
     def quarantine(self, frame: pl.LazyFrame, request: RetrievalRequest, run_id: str) -> str:
         """Keep bad rows aside, and return a name for them."""
         with explained(request.name, self.uri):
-            self.rows.quarantine[run_id] = frame.collect()
-        return f"memory://quarantine/{run_id}"
+            kept = frame.collect()
+        self.rows.quarantine[run_id] = (dt.datetime.now(dt.UTC), kept)
+        return _place_of(run_id)
 
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all; None where there are none."""
-        kept = self.rows.quarantine
+        kept = {run: frame for run, (_, frame) in self.rows.quarantine.items()}
         frames = list(kept.values()) if run_id is None else [kept[run_id]] if run_id in kept else []
         return pl.concat(frames, how="diagonal_relaxed").lazy() if frames else None
+
+    def quarantine_runs(self) -> list[QuarantineRun]:
+        """The runs that kept rows aside, the oldest first."""
+        runs = [
+            QuarantineRun(run_id, frame.height, kept_at, _place_of(run_id))
+            for run_id, (kept_at, frame) in self.rows.quarantine.items()
+        ]
+        return sorted(runs, key=lambda one: (one.kept_at, one.run_id))
+
+    def remove_quarantine(self, run_id: str) -> None:
+        """Remove the rows that one run kept aside; nothing happens where there are none."""
+        self.rows.quarantine.pop(run_id, None)
 
 
 class StagedRows(Staged):
@@ -243,6 +257,10 @@ class StagedRows(Staged):
         if self._locked:
             self._locked = False
             self._cell.lock.release()
+
+
+def _place_of(run_id: str) -> str:
+    return f"memory://quarantine/{run_id}"
 
 
 def _read(frame: pl.DataFrame, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -14,13 +15,20 @@ from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.file_source import check_mapping
 from aligned_dagster.sources.formats import ParquetConfig
+from aligned_dagster.sources.latest_partitions import latest_files
 from aligned_dagster.sources.location import fingerprint_files
 from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.partition_files import count_rows
 from aligned_dagster.sources.partition_path import check_keys
 from aligned_dagster.sources.partition_reader import PartitionReader
 from aligned_dagster.sources.partition_writer import StagedPartitions, stage_partitions
-from aligned_dagster.sources.quarantine_files import read_quarantine, write_quarantine
+from aligned_dagster.sources.quarantine_files import (
+    quarantine_runs,
+    read_quarantine,
+    remove_quarantine,
+    write_quarantine,
+)
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 from aligned_dagster.sources.source import Fingerprint, WritableSource
 from aligned_dagster.sources.writing import WriteMode, check_write
 
@@ -90,6 +98,20 @@ class PartitionedParquetSource(WritableSource):
         frame = reader.read([file.path for file in reader.existing_files(request.name)], request)
         return frame if limit is None else frame.head(limit)
 
+    def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
+        """See `DataSource.newest`. Where keys tell the time, the files of the newest partitions only are opened."""
+        self.check(request)
+        reader = self.reader
+        files = [file.path for file in reader.existing_files(request.name)]
+        latest = latest_files(reader, files, request, column)
+        if len(latest) < len(files):
+            rows = reader.read(latest, request.project((column,)))
+            with explained(request.name, self.uri):
+                found: dt.datetime | None = rows.max().collect(engine="streaming").item()
+            if found is not None:
+                return found
+        return super().newest(request, column)
+
     def fingerprint(self) -> Fingerprint:
         """See `DataSource.fingerprint`. Rows come from the footers, and only of files of this machine."""
         files = self.reader.existing_files()
@@ -130,6 +152,14 @@ class PartitionedParquetSource(WritableSource):
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all; None where there are none."""
         return read_quarantine(self.location, run_id)
+
+    def quarantine_runs(self) -> list[QuarantineRun]:
+        """The runs that kept rows aside, the oldest first."""
+        return quarantine_runs(self.location)
+
+    def remove_quarantine(self, run_id: str) -> None:
+        """Remove the rows that one run kept aside; nothing happens where there are none."""
+        remove_quarantine(self.location, run_id)
 
     def check(self, request: RetrievalRequest) -> None:
         """Raise unless the contract has the partition keys.

@@ -17,6 +17,7 @@ from aligned_dagster.sources.file_source import FileDataSource
 from aligned_dagster.sources.location import not_found
 from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 from aligned_dagster.sources.source import Fingerprint, Staged, WritableSource, WriteMode
 from aligned_dagster.sources.stored_versions import (
     StoredVersion,
@@ -211,6 +212,10 @@ class SchemaVersionedSource(WritableSource):
         file = self.at(self.version_read(request))
         return file.features_for(facts, request, fact_timestamp=fact_timestamp)
 
+    def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
+        """See `DataSource.newest`; in the version that `version_read` tells."""
+        return self.at(self.version_read(request)).newest(request, column)
+
     def fingerprint(self) -> Fingerprint:
         """See `DataSource.fingerprint`. It is that of all versions; rows are counted where there is one."""
         stored = self.versions()
@@ -251,10 +256,24 @@ class SchemaVersionedSource(WritableSource):
 
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all, of every version; None where there are none."""
-        names = [name for name in version_names(self.location) if self.pinned in (None, name)]
-        kept = [self.at(name).read_quarantine(run_id) for name in names]
+        kept = [file.read_quarantine(run_id) for file in self._files_kept()]
         found = [frame for frame in kept if frame is not None]
         return pl.concat(found, how="diagonal_relaxed") if found else None
+
+    def quarantine_runs(self) -> list[QuarantineRun]:
+        """The runs that kept rows aside, of every version, the oldest first."""
+        runs = [run for file in self._files_kept() for run in file.quarantine_runs()]
+        return sorted(runs, key=lambda one: (one.kept_at, one.run_id, one.uri))
+
+    def remove_quarantine(self, run_id: str) -> None:
+        """Remove the rows that one run kept aside, of every version; nothing happens where there are none."""
+        for file in self._files_kept():
+            file.remove_quarantine(run_id)
+
+    def _files_kept(self) -> list[VersionedFile]:
+        """The files of the versions that are stored, or of the one that is pinned."""
+        names = version_names(self.location)
+        return [self.at(name) for name in names if self.pinned in (None, name)]
 
     def _written(self, request: RetrievalRequest) -> VersionedFile:
         if self.pinned not in (None, request.version):

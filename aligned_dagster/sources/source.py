@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from aligned_dagster.errors import ConflictError, RequestError
+from aligned_dagster.request.explain import explained
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.fingerprint import Fingerprint
 from aligned_dagster.sources.typed_json import from_typed_json, to_typed_json
@@ -122,6 +123,21 @@ class DataSource(BaseModel, ABC):
             low, high = low.cast(pl.Date), high.cast(pl.Date)
         rows = self.all_data(needed).filter(pl.col(name).is_between(low, high))
         return rows if needed is request else rows.select(request.columns)
+
+    def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
+        """The greatest value of a column of timestamps; None where there is none.
+
+        Args:
+            request: the contract.
+            column: its name in the contract.
+
+        Raises:
+            SourceError: the source is not there, cannot be read, or lacks the column.
+        """
+        rows = self.all_data(request.project((column,)))
+        with explained(request.name, self.uri):
+            found: dt.datetime | None = rows.max().collect(engine="streaming").item()
+        return found
 
     def features_for(
         self, facts: pl.LazyFrame, request: RetrievalRequest, *, fact_timestamp: str | None = None

@@ -11,6 +11,7 @@ import polars as pl
 
 from aligned_dagster.errors import PublishError, RequestError, did_you_mean
 from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 
 WriteMode = Literal["insert", "upsert", "overwrite", "replace"]
 """Append rows, replace rows by their key, replace everything, or replace the rows for which a condition holds."""
@@ -127,6 +128,14 @@ class Writable(Protocol):
 
     def read_quarantine(self, run_id: str | None = None) -> pl.LazyFrame | None:
         """The rows that were kept aside, by one run or by all; None where there are none."""
+        ...
+
+    def quarantine_runs(self) -> list[QuarantineRun]:
+        """The runs that kept rows aside, the oldest first."""
+        ...
+
+    def remove_quarantine(self, run_id: str) -> None:
+        """Remove the rows that one run kept aside; nothing happens where there are none."""
         ...
 
 

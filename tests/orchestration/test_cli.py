@@ -193,6 +193,22 @@ def test_help_is_quick_and_imports_no_dagster(project):
     assert output.splitlines()[-1] == "[]"
 
 
+def test_a_new_project_materializes_as_it_is(tmp_path):
+    code, output = Project(tmp_path).call("init", "my shop")
+    assert code == 0, output
+    made = Project(tmp_path / "my shop")
+    assert 'name = "my-shop"' in (made.root / "pyproject.toml").read_text()
+
+    code, output = made.call("check")
+    assert code == 0, output
+    code, output = made.call("materialize")
+    assert code == 0, output
+    assert (made.root / "data" / "stored" / "shops.parquet").exists()
+    assert any((made.root / "dagster_home").rglob("*.db"))
+    code, output = made.call("query", "shops", "--columns", "shop,sales", "--json")
+    assert sorted(row["shop"] for row in json.loads(output)) == ["oslo", "rome"]
+
+
 def test_a_taken_port_is_told_before_anything_runs(project):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -255,6 +255,33 @@ class Writes(Reads):
         assert source.read_quarantine().collect().height == 2
         same(source.read_quarantine("run/1"), bad)
         assert source.read_quarantine("run 3") is None
+        kept = source.quarantine_runs()  # an object store tells the second in which it was written
+        assert {(run.run_id, run.rows) for run in kept} == {("run/1", 1), ("../run 2", 1)}
+        assert [run.kept_at for run in kept] == sorted(run.kept_at for run in kept)
+        same(source.all_data(request_for), rows)
+
+    @pytest.mark.parametrize("name", ["plain", "a/b", "../up", "_hidden", ".dot", "x.parquet", "æ %2F", "'"])
+    def test_runs_of_the_quarantine_are_listed_and_removed(
+        self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest, name: str
+    ) -> None:
+        source = stored(rows)
+        assert source.quarantine_runs() == []
+        source.remove_quarantine(name)
+        before = dt.datetime.now(dt.UTC)
+        place = source.quarantine(rows.head(3).lazy(), request_for, name)
+        assert source.quarantine(rows.head(2).lazy(), request_for, name) == place
+        source.quarantine(rows.head(1).lazy(), request_for, "other")
+        found = {run.run_id: run for run in source.quarantine_runs()}
+        assert {run: one.rows for run, one in found.items()} == {name: 2, "other": 1}
+        assert found[name].uri == place
+        assert abs(found[name].kept_at - before) < dt.timedelta(minutes=10)
+        source.remove_quarantine("no such run")
+        source.remove_quarantine(name)
+        assert [run.run_id for run in source.quarantine_runs()] == ["other"]
+        assert source.read_quarantine(name) is None
+        same(source.read_quarantine(), rows.head(1))
+        source.remove_quarantine("other")
+        assert source.quarantine_runs() == [] and source.read_quarantine() is None
         same(source.all_data(request_for), rows)
 
     def test_hostile_values(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:

@@ -113,6 +113,11 @@ class Answers:
 class Holds(Answers):
     """A source that holds rows gives them back as the contract has them."""
 
+    def test_newest(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
+        newest = stored(rows).newest(request_for, "time")
+        assert newest == dt.datetime(2013, 1, 3, 5, tzinfo=dt.UTC)
+        assert stored(rows.head(1)).newest(request_for, "time") == dt.datetime(2013, 1, 1, 5, tzinfo=dt.UTC)
+
     def test_read(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
         same(stored(rows).all_data(request_for), rows)
 

@@ -19,6 +19,7 @@ from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform, to_stored
 from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 from aligned_dagster.sources.sql.catalog import table_shape
 from aligned_dagster.sources.sql.committing import commit
 from aligned_dagster.sources.sql.connection import session
@@ -61,7 +62,7 @@ def write_quarantine(
         PublishError: they cannot be written.
     """
     table, config = quarantine_table(source), source.config
-    uri = f"{config.place}/{table.text}?run_id={in_uri(run_id, safe='')}"
+    uri = _uri(source, run_id)
     writes, spool = config.writes(), Spool()
     try:
         with writing_sql(request.name, uri, config):
@@ -112,6 +113,49 @@ def read_quarantine(source: SqlTableSource, run_id: str | None = None) -> pl.Laz
         _from_text(group["kept_row"], json.loads(group["kept_types"][0]), table.text) for group in groups
     ]
     return pl.concat(frames, how="diagonal_relaxed") if frames else None
+
+
+def quarantine_runs(source: SqlTableSource) -> list[QuarantineRun]:
+    """The runs that kept rows aside, the oldest first.
+
+    Args:
+        source: the table that they were meant for.
+    """
+    table, config = quarantine_table(source), source.config
+    with explained_sql(table.name, f"{config.place}/{table.text}", config), session(config) as opened:
+        if table_shape(opened, table) is None:
+            return []
+        found = opened.rows(f"SELECT run_id, count(*), max(kept_at) FROM {table.sql} GROUP BY run_id")
+    runs = [
+        QuarantineRun(str(run_id), int(rows), kept_at.astimezone(dt.UTC), _uri(source, str(run_id)))
+        for run_id, rows, kept_at in found
+    ]
+    return sorted(runs, key=lambda one: (one.kept_at, one.run_id))
+
+
+def remove_quarantine(source: SqlTableSource, run_id: str) -> None:
+    """Remove what one run kept aside; nothing happens where there is nothing.
+
+    Args:
+        source: the table that the rows were meant for.
+        run_id: the run.
+
+    Raises:
+        PublishError: the rows cannot be removed.
+    """
+    table, config, uri = quarantine_table(source), source.config, _uri(source, run_id)
+    writes = config.writes()
+    with writing_sql(source.label, uri, config), session(config) as opened:
+        if table_shape(opened, table) is None:
+            return
+        writes.lock(opened, table)
+        place = config.dialect.placeholder(1, "text")
+        opened.execute(f"DELETE FROM {table.sql} WHERE run_id = {place}", (run_id,))
+        commit(opened, writes, config, source.label, uri)
+
+
+def _uri(source: SqlTableSource, run_id: str) -> str:
+    return f"{source.config.place}/{quarantine_table(source).text}?run_id={in_uri(run_id, safe='')}"
 
 
 def _as_text(frame: pl.LazyFrame, contract: str, uri: str, run_id: str) -> pl.LazyFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -18,6 +18,7 @@ from aligned_dagster.sources.sql.identifiers import quote
 from aligned_dagster.sources.sql.predicate import split
 from aligned_dagster.sources.sql.types import OUT_OF_TIME, StoredColumn, Wire, arrived, misfits, wire
 
+_TIMES = frozenset({"timestamptz", "timestamp", "date"})
 _NO_DECIMAL = "A frame has no decimal for NaN, infinity or that many digits: read it as Float64 or String."
 
 
@@ -96,6 +97,21 @@ class Relation:
             "fitted": _NO_DECIMAL,
         }.get(asked.form, "")
         raise place.misfit(bad[0], hint)
+
+
+def greatest_of(relation: Relation, column: str) -> Relation | None:
+    """The relation of one row with the greatest value of a column; None where that is not stored as a time.
+
+    Args:
+        relation: the rows.
+        column: its stored name.
+    """
+    stored = relation.by_name.get(column)
+    if stored is None or stored.is_array or stored.family != "b" or stored.base not in _TIMES:
+        return None
+    name = quote(column)
+    query = f"(SELECT max({name}) AS {name} FROM {relation.sql} AS stored)"
+    return replace(relation, sql=query, columns=(replace(stored, not_null=False),))
 
 
 def scan(relation: Relation) -> pl.LazyFrame:

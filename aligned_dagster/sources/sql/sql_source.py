@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from aligned_dagster.errors import ConfigurationError, MissingColumnError, Sourc
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform, stored_names
 from aligned_dagster.sources.file_source import check_mapping
+from aligned_dagster.sources.quarantine_run import QuarantineRun
 from aligned_dagster.sources.source import DataSource, Fingerprint, WritableSource
 from aligned_dagster.sources.sql import point_in_time
 from aligned_dagster.sources.sql.catalog import TableShape, query_columns, similar_table, table_shape
 from aligned_dagster.sources.sql.config import SqlConfig
 from aligned_dagster.sources.sql.connection import Session, explained_sql, session
 from aligned_dagster.sources.sql.identifiers import TableName
-from aligned_dagster.sources.sql.scan import Relation, scan
+from aligned_dagster.sources.sql.scan import Relation, greatest_of, scan
 from aligned_dagster.sources.sql.statistics import fingerprint_of
 from aligned_dagster.sources.sql.types import StoredColumn
 from aligned_dagster.sources.writing import Staged, WriteMode
@@ -63,6 +65,17 @@ class SqlSource(DataSource):
         relation, _ = self._described(request)
         rows = scan(relation)
         return self._conformed(rows if limit is None else rows.head(limit), relation, request)
+
+    def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
+        """See `DataSource.newest`. The server looks for it, where it stores a time as a time."""
+        asked = request.project((column,))
+        relation, _ = self._described(asked)
+        greatest = greatest_of(relation, stored_names(asked, self.mapping_values)[column])
+        if greatest is None:
+            return super().newest(request, column)
+        with explained_sql(request.name, self.uri, self.config):
+            found: dt.datetime | None = self._conformed(scan(greatest), greatest, asked).collect().item()
+        return found
 
     def features_for(
         self, facts: pl.LazyFrame, request: RetrievalRequest, *, fact_timestamp: str | None = None
@@ -196,6 +209,18 @@ class SqlTableSource(SqlSource, WritableSource):
         from aligned_dagster.sources.sql.quarantine import read_quarantine
 
         return read_quarantine(self, run_id)
+
+    def quarantine_runs(self) -> list[QuarantineRun]:
+        """The runs that kept rows aside, the oldest first."""
+        from aligned_dagster.sources.sql.quarantine import quarantine_runs
+
+        return quarantine_runs(self)
+
+    def remove_quarantine(self, run_id: str) -> None:
+        """Remove the rows that one run kept aside; nothing happens where there are none."""
+        from aligned_dagster.sources.sql.quarantine import remove_quarantine
+
+        remove_quarantine(self, run_id)
 
     def _relation(self, opened: Session, request: RetrievalRequest) -> tuple[Relation, TableShape | None]:
         shape = self._existing(opened, request.name)

@@ -1,0 +1,103 @@
+"""`aligned-dagster query`: rows of a contract, or of SQL over all contracts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from aligned_dagster.commands.terminal import FAILED, console, guarded, print_json, project
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+SHOWN = 20
+
+
+@click.command(
+    epilog="\b\nExamples:\n  aligned-dagster query flights --limit 5 --columns carrier,origin\n"
+    "  aligned-dagster query 'SELECT origin, count(*) AS n FROM flights GROUP BY origin' --json\n"
+    "  aligned-dagster query flights --csv > flights.csv"
+)
+@click.argument("asked", metavar="VIEW|SQL")
+@click.option(
+    "--limit", type=click.IntRange(0), help=f"Rows at most: {SHOWN} in a table, all of them otherwise."
+)
+@click.option("--columns", metavar="NAMES", help="Only these columns, with commas between them.")
+@click.option("--json", "form", flag_value="json", help="Print an array of objects.")
+@click.option("--csv", "form", flag_value="csv", help="Print comma separated values.")
+def query(asked: str, limit: int | None, columns: str | None, form: str | None) -> None:
+    """Print rows of the contract VIEW, or of one SQL SELECT in which every contract is a table.
+
+    Only the wanted columns are read. Ends with 0, or with 1 when the rows cannot be had.
+    """
+    names = [name.strip() for name in columns.split(",")] if columns else None
+    if form == "json":
+        raise SystemExit(_json(asked, limit, names))
+    if form == "csv":
+        from rich.console import Console
+
+        raise SystemExit(guarded(Console(stderr=True), lambda _: _csv(_rows(asked, limit, names))))
+    most = SHOWN if limit is None else limit
+    raise SystemExit(guarded(console(), lambda told: _table(told, _rows(asked, most + 1, names), most)))
+
+
+def _rows(asked: str, limit: int | None, columns: list[str] | None) -> pl.DataFrame:
+    store = project().load_store()
+    from aligned_dagster.errors import RequestError, did_you_mean
+    from aligned_dagster.request.job import RetrievalJob
+
+    if asked.strip().isidentifier():
+        asked = asked.strip()
+        job: RetrievalJob = store.view(asked).query().select(*columns or store.view(asked).schema.names).all()
+    else:
+        job = store.execute_sql(asked)
+        known = job.schema.names
+        for name in columns or ():
+            if name not in known:
+                raise RequestError(
+                    f"The query gives no column {name!r}.{did_you_mean(name, known)} Columns: {', '.join(known)}."
+                )
+        if columns:
+            job = job.select(*columns)
+    return (job if limit is None else job.limit(limit)).collect()
+
+
+def _json(asked: str, limit: int | None, columns: list[str] | None) -> int:
+    from aligned_dagster.errors import AlignedError
+
+    try:
+        rows = _rows(asked, limit, columns)
+    except AlignedError as error:
+        print_json({"error": str(error)})
+        return FAILED
+    click.echo(rows.write_json())
+    return 0
+
+
+def _csv(rows: pl.DataFrame) -> int:
+    """Print rows as a CSV source holds them: times in ISO 8601, durations in microseconds, nested values as JSON."""
+    from aligned_dagster.features.dtypes import DataType
+    from aligned_dagster.features.schema import Column, Schema
+    from aligned_dagster.request.retrieval_request import RetrievalRequest
+    from aligned_dagster.sources.conform import to_stored
+
+    columns = tuple(Column(name, DataType.from_polars(dtype)) for name, dtype in rows.schema.items())
+    request = RetrievalRequest("query", Schema(columns))
+    texts = to_stored(rows.lazy(), request, source_label="the output", as_text=True)
+    click.echo(texts.collect().write_csv(), nl=False)
+    return 0
+
+
+def _table(told: Console, rows: pl.DataFrame, most: int) -> int:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*(escape(name) for name in rows.columns))
+    for row in rows.head(most).iter_rows():
+        table.add_row(*("[dim]null[/]" if value is None else escape(str(value)) for value in row))
+    told.print(table)
+    if rows.height > most:
+        told.print(f"The first {most} rows; --limit gives more.", highlight=False)
+    return 0

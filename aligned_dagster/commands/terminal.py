@@ -1,0 +1,105 @@
+"""What all commands share: the terminal, the project, errors as messages, answers for people and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aligned_dagster.orchestration.project import ProjectSettings
+
+FAILED, INTERRUPTED = 1, 130
+"""Exit codes; click itself ends with 2 on a wrong option or argument."""
+
+T = TypeVar("T")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def project() -> ProjectSettings:
+    """The project's settings; relative paths in its contracts are those of its directory."""
+    import os
+
+    from aligned_dagster.orchestration.project import ProjectSettings
+
+    settings = ProjectSettings.find()
+    os.chdir(settings.root)
+    return settings
+
+
+def console() -> Console:
+    """The terminal; where the output goes to a file, wide enough for a table."""
+    import os
+    import sys
+
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
+
+
+def guarded(console: Console, command: Callable[[Console], int]) -> int:
+    """The exit code of a command; its expected errors and Ctrl-C become a message."""
+    from rich.markup import escape
+
+    from aligned_dagster.errors import AlignedError
+
+    try:
+        return command(console)
+    except AlignedError as error:
+        console.print(f"[red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        return FAILED
+    except KeyboardInterrupt:
+        console.print(
+            "Stopped. What was published stays; what was being written is discarded.", highlight=False
+        )
+        return INTERRUPTED
+
+
+def answer(
+    as_json: bool,
+    find: Callable[[], T],
+    show: Callable[[Console, T], None],
+    form: Callable[[T], Any],
+    code: Callable[[T], int] = lambda _: 0,
+) -> int:
+    """Find something, print it for people or as JSON, and return the exit code.
+
+    Args:
+        as_json: whether JSON is wanted; an expected error is then `{"error": "..."}`.
+        find: what is printed.
+        show: prints it for people.
+        form: its JSON form.
+        code: the exit code that it means.
+    """
+    if not as_json:
+
+        def told(console: Console) -> int:
+            with console.status("Looking") if console.is_terminal else nullcontext():
+                found = find()
+            show(console, found)
+            return code(found)
+
+        return guarded(console(), told)
+    from aligned_dagster.errors import AlignedError
+
+    try:
+        found = find()
+    except AlignedError as error:
+        print_json({"error": str(error)})
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    print_json(form(found))
+    return code(found)
+
+
+def print_json(form: Any) -> None:
+    """Print a JSON value, indented, with all letters as they are."""
+    import json
+
+    click.echo(json.dumps(form, indent=2, ensure_ascii=False))

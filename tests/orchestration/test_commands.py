@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+from aligned_dagster.cli import main
+
+CONTRACTS = """
+from datetime import timedelta
+from aligned_dagster import FileSource, Int32, List, String, feature_view
+
+@feature_view(
+    source=FileSource.csv_at("airports.csv"),
+    materialized_source=FileSource.parquet_at("stored/airports.parquet"),
+    acceptable_freshness=timedelta(days=1),
+)
+class Airport:
+    "Airports by code."
+    code = String().as_entity().max_length(3)
+    height = Int32().lower_bound(0).description("in metres")
+    feet = height * 3.28
+
+@feature_view(source=FileSource.csv_at("airports.csv"))
+class Height:
+    code = String().as_entity()
+    height = Int32()
+    letters = code.split("")
+
+@feature_view(source=Airport)
+class Low:
+    code = String().as_entity()
+    height = Int32()
+    is_low = height < 100
+"""
+ORDERS = """
+from aligned_dagster import PostgreSQLConfig, Int32, feature_view
+
+@feature_view(source=PostgreSQLConfig("ALIGNED_TEST_SHOP").table("orders"))
+class Orders:
+    id = Int32().as_entity()
+"""
+SECRET = "postgresql://me:hunter2@127.0.0.1:1/shop"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[tool.aligned_dagster]\ncontracts = "contracts/*.py"\n')
+    (tmp_path / "contracts" / "towns.py").write_text(CONTRACTS)
+    (tmp_path / "airports.csv").write_text("code,height\nOSL,208\nBGO,50\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("ALIGNED_PROJECT", "ALIGNED_DUMMY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def call(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def asked(*arguments: str) -> Any:
+    return json.loads(call(*arguments, "--json").stdout)
+
+
+def test_every_command_has_help_with_an_example_and_wrong_usage_ends_with_two(root):
+    for name in main.commands:
+        helped = call(name, "--help")
+        assert helped.exit_code == 0
+        assert f"aligned-dagster {name}" in helped.stdout.partition("Example")[2]
+        assert call(name, "--no-such-option").exit_code == 2
+    assert call("show").exit_code == 2
+
+
+def test_the_shell_completes_commands_and_options(monkeypatch):
+    monkeypatch.setenv("_ALIGNED_DAGSTER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "aligned-dagster in")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    result = CliRunner().invoke(main, prog_name="aligned-dagster")
+
+    assert result.stdout.split() == ["plain,infer", "plain,init"]
+
+
+def test_check_tells_that_everything_is_there(root):
+    found = asked("check")
+
+    assert found["ok"] is True
+    assert {(one["aspect"], one["subject"], tuple(one["contracts"])) for one in found["findings"]} == {
+        ("file", "contracts/towns.py", ("airport", "height", "low")),
+        ("source", "airports.csv", ("airport",)),
+        ("source", "airports.csv", ("height",)),
+        ("storage", "stored/airports.parquet", ("airport",)),
+    }
+    assert call("check").exit_code == 0
+    assert "nothing is stored yet" in call("check").stdout
+
+
+def test_check_names_each_thing_that_is_wrong(root, monkeypatch):
+    monkeypatch.delenv("ALIGNED_TEST_SHOP", raising=False)
+    (root / "contracts" / "orders.py").write_text(ORDERS)
+    (root / "contracts" / "broken.py").write_text("import absent_module\n")
+    (root / "airports.csv").write_text("code,hight\nOSL,208\n")
+    found = asked("check")
+    wrong = {(one["aspect"], one["subject"]): one["words"] for one in found["findings"] if not one["ok"]}
+
+    assert found["ok"] is False
+    assert set(wrong) == {
+        ("file", "contracts/broken.py"),
+        ("credential", "ALIGNED_TEST_SHOP"),
+        ("source", "airports.csv"),
+        ("source", "orders"),
+    }
+    assert "broken.py:1" in wrong["file", "contracts/broken.py"]
+    assert "Did you mean 'hight'" in wrong["source", "airports.csv"]
+    table = call("check")
+    assert table.exit_code == 1
+    assert "5 of 8 are wrong." in table.stdout
+
+
+def test_check_shows_no_credential(root, monkeypatch):
+    monkeypatch.setenv("ALIGNED_TEST_SHOP", SECRET)
+    (root / "contracts" / "orders.py").write_text(ORDERS)
+    for result in (call("check"), call("check", "--json")):
+        assert result.exit_code == 1
+        assert "ALIGNED_TEST_SHOP" in result.stdout
+        assert "is set" in result.stdout
+        assert "hunter2" not in result.output
+
+
+def test_list_names_what_each_contract_reads_and_where_it_is(root):
+    airport, height, low = asked("list")
+
+    assert airport == {
+        "name": "airport",
+        "kind": "view",
+        "columns": 3,
+        "reads": [str(root / "airports.csv")],
+        "stored": str(root / "stored" / "airports.parquet"),
+        "description": "Airports by code.",
+        "tags": [],
+    }
+    assert height["stored"] is None
+    assert low["reads"] == ["airport"]
+    row = next(line for line in call("list").stdout.splitlines() if line.startswith("│ low "))
+    assert [cell.strip() for cell in row.strip("│").split("│")[:5]] == [
+        "low", "view", "3", "airport", "computed when read",
+    ]  # fmt: skip
+
+
+def test_show_tells_columns_lineage_versions_and_freshness(root):
+    before = asked("show", "airport")
+    assert "does not exist" in before["freshness"]["problem"]
+    assert before["freshness"]["acceptable"] == 86_400
+    assert before["downstream"] == ["low"]
+    assert [version["current"] for version in before["versions"]] == [True]
+    assert before["columns"][2] == {
+        "name": "feet",
+        "type": "float64",
+        "role": "feature",
+        "nullable": True,
+        "derived": True,
+        "rules": [],
+        "made_of": [{"from": str(root / "airports.csv"), "column": "height"}],
+        "description": "",
+    }
+    assert before["columns"][1]["rules"] == ["height must be at least 0"]
+
+    pl.DataFrame({"code": ["OSL"], "height": [1], "feet": [3.28]}).write_parquet(
+        made(root / "stored/airports.parquet")
+    )
+    after = asked("show", "airport")["freshness"]
+    assert after["rows"] == 1
+    assert after["modified"] is not None
+    assert (after["measured"], after["status"], after["newest"]) == ("modified", "fresh", after["modified"])
+    assert after["problem"] is None
+
+    shown = call("show", "low").stdout
+    assert "airport.height" in shown
+    assert "Reads: airport" in shown
+    assert "nothing is stored" in shown
+
+
+def test_an_unknown_contract_is_explained(root):
+    for arguments in (("show", "airprot"), ("query", "airprot")):
+        result = call(*arguments)
+        assert result.exit_code == 1
+        assert "Did you mean 'airport'?" in result.stdout
+        failed = call(*arguments, "--json")
+        assert failed.exit_code == 1
+        assert "Did you mean 'airport'?" in json.loads(failed.stdout)["error"]
+
+
+def test_query_prints_rows_of_a_contract_or_of_sql(root):
+    assert asked("query", "height") == [
+        {"code": "OSL", "height": 208, "letters": ["O", "S", "L"]},
+        {"code": "BGO", "height": 50, "letters": ["B", "G", "O"]},
+    ]
+    assert asked("query", "height", "--limit", "1", "--columns", "height, code") == [
+        {"height": 208, "code": "OSL"}
+    ]
+    assert asked("query", "SELECT max(height) AS most FROM height") == [{"most": 208}]
+    assert call("query", "height", "--csv").stdout == (
+        'code,height,letters\nOSL,208,"[""O"",""S"",""L""]"\nBGO,50,"[""B"",""G"",""O""]"\n'
+    )
+    apart = (
+        "SELECT DATE '2024-01-02' - DATE '2024-01-01' AS apart, DATE '2024-01-02' AS day FROM height LIMIT 1"
+    )
+    assert call("query", apart, "--csv").stdout == "apart,day\n86400000000,2024-01-02\n"
+    assert asked("query", apart) == [{"apart": "PT86400S", "day": "2024-01-02"}]
+    table = call("query", "height", "--limit", "1").stdout
+    assert "│ OSL " in table
+    assert "BGO" not in table
+    assert "The first 1 rows" in table
+    assert "The first" not in call("query", "height").stdout
+
+
+def test_what_cannot_be_queried_ends_with_one(root):
+    for arguments, words in (
+        (("query", "SELECT * FROM hight"), "Did you mean 'height'?"),
+        (("query", "height", "--columns", "hight"), "Did you mean 'height'?"),
+        (("query", "SELECT height FROM height", "--columns", "hight"), "Did you mean 'height'?"),
+        (("query", "airport"), "does not exist"),
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 1
+        assert words in result.stdout
+    assert call("query", "height", "--limit", "-1").exit_code == 2
+
+
+def test_infer_prints_or_writes_a_contract_and_overwrites_nothing(root):
+    printed = call("infer", "airports.csv", "--name", "Place")
+    assert printed.exit_code == 0
+    assert "class Place:" in printed.stdout
+
+    written = call("infer", "airports.csv", "--name", "Place", "-o", "contracts/place.py")
+    assert written.exit_code == 0
+    assert (root / "contracts" / "place.py").read_text() == printed.stdout
+    assert asked("query", "place", "--columns", "height") == [{"height": 208}, {"height": 50}]
+
+    again = call("infer", "airports.csv", "-o", "contracts/place.py")
+    assert again.exit_code == 1
+    assert "is there already" in again.stderr
+    absent = call("infer", "airprots.csv")
+    assert absent.exit_code == 1
+    assert "Did you mean 'airports.csv'?" in absent.stderr
+    assert absent.stdout == ""
+
+
+def test_init_overwrites_nothing(root):
+    result = call("init", ".")
+
+    assert result.exit_code == 1
+    assert "pyproject.toml" in result.stdout
+    assert not (root / "workspace.yaml").exists()
+
+
+def made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

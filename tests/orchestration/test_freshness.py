@@ -1,0 +1,121 @@
+"""The check of how old the data are: what it tells, that it blocks nothing, and that it can be run alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from aligned_dagster import ContractStore, FileSource, InMemorySource, Int32, feature_view, rule
+from aligned_dagster.errors import ContractError
+from aligned_dagster.orchestration import build_definitions
+from aligned_dagster.orchestration.freshness_checks import freshness_checks
+from aligned_dagster.orchestration.registry import ContractRegistry
+from aligned_dagster.orchestration.summary import RunSummary
+from aligned_dagster.orchestration.translator import ContractTranslator
+
+CHECK = dg.AssetCheckKey(dg.AssetKey("flight"), "freshness")
+NEWEST = dt.datetime(2024, 1, 2, 8, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+
+
+def alone(defs: dg.Definitions, instance: dg.DagsterInstance) -> Any:
+    """The outcome of the check in a run of its own."""
+    job = dg.define_asset_job("look", selection=dg.AssetSelection.checks(CHECK))
+    resolved = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("look")
+    [evaluation] = resolved.execute_in_process(instance=instance).get_asset_check_evaluations()
+    return evaluation
+
+
+def at_moment(store: ContractStore, now: dt.datetime) -> dg.Definitions:
+    """The check alone, beside an asset of another's, at a moment that stands still."""
+    translator = ContractTranslator()
+    registry = ContractRegistry.of(store.views.values(), translator)
+    checks = freshness_checks(store.views.values(), registry, translator, lambda: now)
+    return dg.Definitions(assets=[dg.AssetSpec("flight")], asset_checks=checks)
+
+
+@pytest.mark.parametrize(
+    ("age", "passed", "severity"),
+    [(1, True, "WARN"), (2, False, "WARN"), (4, False, "ERROR")],
+)
+def test_it_warns_and_then_fails_by_the_age_of_the_rows(airline, run, instance, age, passed, severity):
+    store = airline.store(acceptable_freshness=DAY, unacceptable_freshness=3 * DAY)
+    run(build_definitions(store))
+    found = alone(at_moment(store, NEWEST + age * DAY), instance)
+    assert (found.passed, found.severity.value) == (passed, severity)
+    told = {name: value.value for name, value in found.metadata.items()}
+    assert told == {
+        "newest": NEWEST.timestamp(),
+        "age_seconds": age * 86_400,
+        "measured": "event timestamp",
+        "acceptable_seconds": 86_400,
+        "unacceptable_seconds": 3 * 86_400,
+    }
+    assert found.description == (
+        f"The newest event timestamp is 2024-01-02 08:00:00 UTC, {age * DAY} ago. "
+        "Acceptable is an age of up to 1 day, 0:00:00, unacceptable is an age of more than 3 days, 0:00:00."
+    )
+
+
+def test_old_rows_fail_after_a_run_of_now_and_stop_nothing(airline, run, instance):
+    defs = build_definitions(airline.store(unacceptable_freshness=DAY))
+    ran = run(defs)
+    found = ran.checks("flight")["freshness"]
+    assert not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
+    assert ran.success and {"flight", "delay"} <= ran.materialized()
+    summary = RunSummary()
+    for event in ran.result.all_events:
+        summary.record(event)
+    assert [(check.check, check.blocks) for check in summary.checks] == [("freshness", False)]
+    assert not alone(defs, instance).passed
+
+    airline.add_flight(f"4,OSL,{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ},1,300")
+    assert run(defs).checks("flight")["freshness"].passed
+    assert alone(defs, instance).passed
+
+
+def test_nothing_stored_is_a_warning_and_so_is_what_cannot_be_read(airline, instance):
+    store = airline.store(unacceptable_freshness=DAY)
+    found = alone(at_moment(store, NEWEST), instance)
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert "not known: no row is stored" in found.description and "newest" not in found.metadata
+    airline.flights_file.parent.mkdir()
+    airline.flights_file.write_text("no parquet")
+    found = alone(at_moment(store, NEWEST), instance)
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert found.description.startswith("The age is not known: ") and "flights.parquet" in found.description
+
+
+def test_a_partition_is_run_and_all_rows_are_measured(airline, run):
+    store = airline.store(unacceptable_freshness=DAY, materialize_from=dt.date(2024, 1, 1), every="daily")
+    defs = build_definitions(store)
+    run(defs, "airport")
+    run(defs, "flight", partition="2024-01-02")
+    told = run(defs, "flight", partition="2024-01-01").checks("flight")["freshness"].metadata
+    assert told["newest"].value == NEWEST.timestamp()
+
+
+def test_only_what_is_promised_is_checked(airline):
+    checks = build_definitions(airline.store()).resolve_asset_graph().asset_check_keys
+    assert "freshness" not in {key.name for key in checks}
+
+
+def test_a_rule_of_the_same_name_is_refused(tmp_path):
+    @feature_view(
+        source=InMemorySource.from_values({"id": [1]}),
+        materialized_source=FileSource.parquet_at(str(tmp_path / "rows.parquet")),
+        acceptable_freshness=DAY,
+    )
+    class Row:
+        id = Int32().as_entity()
+        freshness = rule(id > 0)
+
+    class Bare(ContractTranslator):
+        def get_check_name(self, view, check):
+            return check.name.removeprefix("rule__")
+
+    with pytest.raises(ContractError, match="Give the rule another name"):
+        build_definitions(ContractStore([Row]), Bare())
