@@ -120,7 +120,7 @@ def feature_view(
             time_zone=check_zone(time_zone) or "UTC",
             location=location,
             declaration=cls,
-            referenced=_referenced(compiled.schema),
+            referenced=referenced_views(compiled.schema),
         )
 
     return decorate
@@ -181,6 +181,7 @@ def _check_mapping(
             )
 
 
-def _referenced(schema: Schema) -> dict[str, FeatureView[Any]]:
+def referenced_views(schema: Schema) -> dict[str, FeatureView[Any]]:
+    """Name to view of what the references of a contract point to."""
     rules = (rule for column in schema.columns for rule in column.constraints)
     return {r.view: r.owner for r in rules if isinstance(r, Reference) and isinstance(r.owner, FeatureView)}

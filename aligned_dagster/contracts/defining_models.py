@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aligned_dagster.contracts.defining import check_materialisation
+from aligned_dagster.contracts.defining import check_materialisation, referenced_views
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
 from aligned_dagster.contracts.model import (
     ACCEPTABLE_DRIFT,
@@ -187,6 +187,7 @@ def model_contract(
             time_zone=check_zone(time_zone) or "UTC",
             location=location,
             declaration=cls,
+            referenced=referenced_views(compiled.schema),
             input_versions={version: made.wanted for version, made in sources.items()},
             input_version=sets.default,
             truth=truth,

@@ -209,6 +209,26 @@ def test_a_broken_promise_publishes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "delay.parquet").exists()
 
 
+def test_a_prediction_may_refer_to_a_view_that_it_does_not_read(tmp_path: Path) -> None:
+    @feature_view(source=InMemorySource.from_values({"flight": [1, 2, 3, 4]}))
+    class Announced:
+        flight = Int64().as_entity()
+
+    @model_contract(
+        input_features=[flights.distance],
+        exposed_model=lambda rows: rows["distance"] > 150,
+        output_source=FileSource.parquet_at(tmp_path / "long.parquet"),
+    )
+    class Long:
+        flight = Int64().as_entity().reference_to(Announced().flight)
+        is_long = Bool()
+
+    assert publish(Long).report.outcome("flight__reference").passed
+    query = Long.query()
+    with pytest.raises(AuditError, match="flight must stand in announced"):
+        query.upsert_into_output_source({"flight": [77], "is_long": [True]})
+
+
 def test_lineage_goes_through_the_model() -> None:
     lineage = delay().column_lineage()
     inputs = (("flights", "distance"), ("flights", "far"), ("weather", "wind"))
