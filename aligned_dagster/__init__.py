@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aligned_dagster.contracts.defining import data_contract, feature_view
 from aligned_dagster.contracts.defining_models import model_contract
 from aligned_dagster.contracts.defining_training_sets import training_set
@@ -64,6 +66,23 @@ from aligned_dagster.sources.local import CsvConfig, DateFormatter, Directory, F
 from aligned_dagster.sources.postgresql import PostgreSQLConfig
 from aligned_dagster.sources.random_source import RandomDataSource
 from aligned_dagster.sources.redshift import RedshiftSQLConfig
+
+if TYPE_CHECKING:
+    from aligned_dagster.orchestration.component import AlignedComponent as AlignedComponent
+else:
+
+    def __getattr__(name: str) -> object:
+        """The component of `dg`, which imports Dagster, when it is asked for."""
+        if name != "AlignedComponent":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from aligned_dagster.orchestration.component import AlignedComponent
+
+        return AlignedComponent
+
+    def __dir__() -> list[str]:
+        """All names, the component included: `dg` looks through them."""
+        return sorted({*globals(), "AlignedComponent"})
+
 
 __all__ = [
     "UUID",

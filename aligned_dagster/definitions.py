@@ -13,9 +13,16 @@ _settings = ProjectSettings.find()
 
 defs: dg.Definitions = build_definitions(
     _settings.load_store(),
-    ContractTranslator(TranslatorSettings(quarantine_days=_settings.quarantine_days)),
+    ContractTranslator(
+        TranslatorSettings(
+            quarantine_days=_settings.quarantine_days,
+            automation_running=_settings.automation == "running",
+            observe_every=_settings.observed_every(),
+        )
+    ),
     assets=_settings.load_assets(),
     executor=dg.in_process_executor if _settings.executor == "in_process" else dg.multiprocess_executor,
     lock=ContractsLock.read(_settings.root),
+    git=_settings.git,
 )
 """Every contract of the project as Dagster definitions."""

@@ -14,6 +14,15 @@ from typing import Any
 
 import polars as pl
 
+from aligned_dagster.contracts.connections import (
+    Config,
+    Connection,
+    Names,
+    configs_of,
+    connections_of,
+    plain,
+    with_connections,
+)
 from aligned_dagster.contracts.discovery import contract_files, views_in
 from aligned_dagster.contracts.facts import Facts, facts_frame
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
@@ -62,6 +71,7 @@ class ContractStore:
 
     def __init__(self, views: Iterable[FeatureView[Any]] = ()) -> None:
         self._views: dict[str, FeatureView[Any]] = {}
+        self._names: Names = ()
         for view in views:
             self.add(view)
 
@@ -125,7 +135,18 @@ class ContractStore:
         Raises:
             DuplicateNameError: the two have different contracts of one name.
         """
-        return ContractStore([*self._views.values(), *other._views.values()])
+        store = ContractStore([*self._views.values(), *other._views.values()])
+        store._names = (*self._names, *other._names)
+        return store
+
+    def with_missing(self, contracts: Iterable[FeatureView[Any]]) -> ContractStore:
+        """A store that also has those contracts of whose name it has none."""
+        store = ContractStore()
+        store._views = dict(self._views)
+        for view in map(view_of, contracts):
+            store._views.setdefault(view.name, view)
+        store._names = self._names
+        return store
 
     # --- what it holds --------------------------------------------------------------------------------
 
@@ -177,6 +198,22 @@ class ContractStore:
         return {name: view for name, view in self._views.items() if isinstance(view, ModelContract)}
 
     @property
+    def connections(self) -> Mapping[str, Connection]:
+        """The databases, buckets and accounts of all contracts, those that are only read included, by name."""
+        return MappingProxyType(connections_of(self._reached().values(), self._names))
+
+    def _reached(self) -> dict[str, FeatureView[Any]]:
+        """The contracts, and those that they read or refer to."""
+        known = dict(self._views)
+        waiting = list(known.values())
+        while waiting:
+            for name, upstream in waiting.pop().upstream_views.items():
+                if name not in known:
+                    known[name] = upstream
+                    waiting.append(upstream)
+        return known
+
+    @property
     def digest(self) -> str:
         """32 hex digits over all contracts, the same in every process."""
         forms = [view.to_json() for _, view in sorted(self._views.items())]
@@ -201,6 +238,42 @@ class ContractStore:
                 replaced[view.name] = _reading(view, replaced)
         store = ContractStore()
         store._views = {name: replaced[name] for name in self._views}
+        store._names = self._names
+        return store
+
+    def with_connections(self, configs: Mapping[str, Config]) -> ContractStore:
+        """A new store whose contracts reach other databases, buckets or accounts, with all that they read.
+
+        The connections keep their names, and so do the contracts and their tables and paths.
+
+        Args:
+            configs: name of a connection, as in `store.connections`, to the config that takes its place.
+
+        Raises:
+            ConfigurationError: no contract uses a connection of a name, or it is of another kind.
+
+        >>> from aligned_dagster import ContractStore, Int32, PostgreSQLConfig, feature_view
+        >>> @feature_view(source=PostgreSQLConfig(env_var="TEST_URL").table("orders"))
+        ... class Orders:
+        ...     id = Int32().as_entity()
+        >>> store = ContractStore([Orders])
+        >>> list(store.connections)
+        ['postgres_TEST_URL']
+        >>> elsewhere = store.with_connections({"postgres_TEST_URL": PostgreSQLConfig(env_var="PROD_URL")})
+        >>> elsewhere.view("orders").source.uri, list(elsewhere.connections)
+        ('postgres://$PROD_URL/orders', ['postgres_TEST_URL'])
+        """
+        if not configs:
+            return self
+        known = self.connections
+        rebound = with_connections(self._views.values(), known, configs)
+        store = ContractStore()
+        store._views = {name: rebound(view) for name, view in self._views.items()}
+        kept = {one.config: one.name for one in known.values()}
+        replaced = {known[name].config: config for name, config in configs.items()}
+        reached = {config for view in store._reached().values() for config in configs_of(view)}
+        told = {plain(replaced.get(config, config)): name for config, name in kept.items()}
+        store._names = tuple((config, name) for config, name in told.items() if config in reached)
         return store
 
     def dummy_store(self, seed: int = 0, rows: int = 1_000) -> ContractStore:

@@ -15,7 +15,7 @@ from aligned_dagster.orchestration import model_key
 
 @dg.asset(
     key=model_key(DepartureDelay),  # type: ignore[arg-type]  # mypy takes no notice of what decorates a class
-    ins={"rows": dg.AssetIn("delay_training", input_manager_key="contract_io_manager")},
+    ins={"rows": dg.AssetIn("delay_training")},
     group_name="models",
     kinds={"scikitlearn", "model"},
     owners=["flights@example.com"],

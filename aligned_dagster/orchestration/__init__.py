@@ -10,14 +10,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aligned_dagster.orchestration.code_references import GitLinks
+    from aligned_dagster.orchestration.connection_resources import (
+        AzureContainerResource,
+        PostgreSQLResource,
+        RedshiftResource,
+        S3BucketResource,
+    )
     from aligned_dagster.orchestration.definitions import build_definitions
     from aligned_dagster.orchestration.io_manager import ContractIOManager
     from aligned_dagster.orchestration.producing import produces
     from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings, model_key
 
 __all__ = [
+    "AzureContainerResource",
     "ContractIOManager",
     "ContractTranslator",
+    "GitLinks",
+    "PostgreSQLResource",
+    "RedshiftResource",
+    "S3BucketResource",
     "TranslatorSettings",
     "build_definitions",
     "model_key",
@@ -25,6 +37,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AzureContainerResource": "connection_resources",
+    "PostgreSQLResource": "connection_resources",
+    "RedshiftResource": "connection_resources",
+    "S3BucketResource": "connection_resources",
+    "GitLinks": "code_references",
     "build_definitions": "definitions",
     "ContractIOManager": "io_manager",
     "ContractTranslator": "translator",

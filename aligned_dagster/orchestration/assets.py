@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.resource_annotation import get_resource_args
 
 from aligned_dagster.errors import AlignedError, UnsupportedError
 from aligned_dagster.orchestration.checks import check_specs
@@ -17,7 +18,7 @@ from aligned_dagster.orchestration.previews import accepted_previews
 from aligned_dagster.orchestration.publishing import failure, publish_and_report
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.translator import ContractTranslator
-from aligned_dagster.orchestration.versions import Versions, observe_sources
+from aligned_dagster.orchestration.versions import Versions
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
@@ -42,8 +43,8 @@ def contract_asset(
         context: dg.AssetExecutionContext, **loaded: pl.LazyFrame
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         try:
-            observe_sources(context, view, registry)
-            versions = Versions(registry, context.instance)
+            versions = Versions(registry, context.instance, translator.settings.content_limit)
+            versions.observe(context, view)
             version = versions.of_result(view, translator.get_code_version(view))
         except AlignedError as error:
             raise failure(error, registry.key_of(view.name)) from error
@@ -107,6 +108,9 @@ def define_asset(
             "partition keys of its materialized_source. Leave partitions_def away."
         )
     op_tags = {**translator.get_op_tags(view), **options.pop("op_tags", {})}
+    resources = {*options.pop("required_resource_keys", ()), *registry.resource_keys.get(view.name, ())}
+    if resources and not get_resource_args(compute):  # Dagster takes the one or the other
+        options["required_resource_keys"] = resources
     if partitions_def is not None:
         options = {"backfill_policy": translator.get_backfill_policy(view), **options}
     # Dagster wants types, not their names; with this return type nothing goes through the IO manager.

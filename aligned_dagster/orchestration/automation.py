@@ -1,24 +1,20 @@
-"""When contracts are materialised: a contract's `automation` and `schedule`."""
+"""When contracts are materialised by themselves: a contract's `automation`."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._utils.schedules import reverse_cron_string_iterator
 
 from aligned_dagster.errors import ContractError
-from aligned_dagster.orchestration.partition_ranges import range_to_refresh
-from aligned_dagster.orchestration.partitions import Partitions
 from aligned_dagster.orchestration.previews import accepted_previews
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
-    from aligned_dagster.orchestration.registry import ContractRegistry
 
+SENSOR = "contracts_automation"
 _ON_CRON = re.compile(r"on_cron\((?P<cron>[^()]+)\)")
 
 
@@ -26,8 +22,9 @@ def automation_condition(view: FeatureView[Any]) -> dg.AutomationCondition[Any] 
     """The condition that a contract's `automation` stands for.
 
     "eager" follows every update upstream, through virtual views too, "on_missing" materialises once,
-    "on_cron(0 6 * * *)" waits for the tick and then for the upstream assets. None of them starts while a
-    blocking check of an upstream asset fails. A condition of Dagster's own is taken as it is.
+    "on_cron(0 6 * * *)" waits for the tick, in the contract's time zone, and then for the assets upstream that are
+    materialised; a raw source need not change. None of them starts while a blocking check of an upstream asset fails. A
+    condition of Dagster's own is taken as it is.
 
     Raises:
         ContractError: it is none of these.
@@ -43,80 +40,46 @@ def automation_condition(view: FeatureView[Any]) -> dg.AutomationCondition[Any] 
         found = _ON_CRON.fullmatch(text)
         if found is not None:
             cron = check_cron(found["cron"].strip().strip("'\""), view)
-            return _gated(dg.AutomationCondition.on_cron(cron))
+            ticked = dg.AutomationCondition.on_cron(cron, view.time_zone)
+            return _gated(ticked.allow(dg.AssetSelection.all()))  # sources are none of these
     raise ContractError(
         f"Contract {view.name!r} has automation={text!r}. "
         f"Use 'eager', 'on_missing' or 'on_cron(0 6 * * *)'. ({view.location})"
     )
 
 
-def schedules(views: Iterable[FeatureView[Any]], registry: ContractRegistry) -> list[dg.ScheduleDefinition]:
-    """One schedule per cron expression over all contracts that name it, stopped until somebody starts it.
+def automation_sensors(
+    conditions: Mapping[dg.AssetKey, dg.AutomationCondition[Any]], *, running: bool = False
+) -> list[dg.SensorDefinition]:
+    """The sensor that evaluates the conditions of assets; none where no asset has one.
 
-    A job has one kind of partitions at most, so that contracts with others have a schedule of their own. It
-    materialises all partitions; where they are windows of time, those that ended since the last tick and those
-    whose rows may still arrive.
-
-    Raises:
-        ContractError: a cron expression has no five fields that Dagster understands.
+    Args:
+        conditions: asset key to condition.
+        running: whether it is on from the start.
     """
-    whole: dict[str, list[FeatureView[Any]]] = {}
-    divided: dict[tuple[str, Partitions], list[FeatureView[Any]]] = {}
-    for view in views:
-        if view.schedule is None:
-            continue
-        cron = check_cron(view.schedule, view)
-        if view.name in registry.partitions:
-            divided.setdefault((cron, registry.partitions[view.name]), []).append(view)
-        else:
-            whole.setdefault(cron, []).append(view)
-    return [
-        *(
-            _schedule(f"contracts_{_slug(cron)}", cron, together, registry)
-            for cron, together in sorted(whole.items())
-        ),
-        *(
-            _of_partitions(cron, partitions, together, registry)
-            for (cron, partitions), together in divided.items()
-        ),
-    ]
+    if not conditions:
+        return []
+    with accepted_previews():
+        sensor = dg.AutomationConditionSensorDefinition(
+            SENSOR,
+            target=dg.AssetSelection.assets(*sorted(conditions, key=lambda key: key.to_user_string())),
+            default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+            description="Materialises the assets that have an `automation`, when their conditions hold.",
+            # A condition in a class of the user's own is known to the code location alone.
+            use_user_code_server=not all(condition.is_serializable for condition in conditions.values()),
+        )
+    return [sensor]
 
 
-def _schedule(
-    name: str,
-    cron: str,
-    views: Sequence[FeatureView[Any]],
-    registry: ContractRegistry,
-    **options: Any,
-) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name=name,
-        target=dg.AssetSelection.assets(*(registry.key_of(view.name) for view in views)),
-        cron_schedule=cron,
-        description=f"Materialises {', '.join(view.name for view in views)} at {cron!r}.",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        **options,
-    )
-
-
-def _of_partitions(
-    cron: str, partitions: Partitions, views: Sequence[FeatureView[Any]], registry: ContractRegistry
-) -> dg.ScheduleDefinition:
-    """The schedule of contracts with the same partitions; the cron is read in the zone of their windows."""
-    zone = partitions.scheme.window.zone if partitions.scheme.window is not None else None
-
-    def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        now = context.scheduled_execution_time
-        ticks = reverse_cron_string_iterator(now.timestamp(), cron, zone)
-        since = next(tick for tick in ticks if tick.timestamp() < now.timestamp())
-        found = range_to_refresh(partitions, context.instance, since=since, now=now)
-        if found is None:
-            return dg.SkipReason("No window of time has ended and no partition is known.")
-        return dg.RunRequest(tags=found.tags)
-
-    first = registry.key_of(views[0].name).to_python_identifier()
-    name = f"contracts_{_slug(cron)}_{first}"
-    return _schedule(name, cron, views, registry, execution_timezone=zone, execution_fn=evaluate)
+def conditions_of(assets: Iterable[Any]) -> dict[dg.AssetKey, dg.AutomationCondition[Any]]:
+    """Asset key to condition, of whatever `dagster.Definitions` takes as an asset; those without one are left out."""
+    found: dict[dg.AssetKey, dg.AutomationCondition[Any]] = {}
+    for asset in assets:
+        specs = [asset] if isinstance(asset, dg.AssetSpec) else getattr(asset, "specs", ())
+        found |= {
+            spec.key: spec.automation_condition for spec in specs if spec.automation_condition is not None
+        }
+    return found
 
 
 def check_cron(text: str, view: FeatureView[Any]) -> str:
@@ -139,9 +102,3 @@ def check_cron(text: str, view: FeatureView[Any]) -> str:
 def _gated(condition: dg.AutomationCondition[Any]) -> dg.AutomationCondition[Any]:
     gated = condition & dg.AutomationCondition.all_deps_blocking_checks_passed()
     return gated.resolve_through_virtual()
-
-
-def _slug(cron: str) -> str:
-    """A name of letters, digits and underscores; different expressions get different names."""
-    digest = hashlib.sha256(cron.encode()).hexdigest()[:6]
-    return f"{re.sub(r'[^A-Za-z0-9]+', '_', cron.replace('*', 'x')).strip('_')}_{digest}"

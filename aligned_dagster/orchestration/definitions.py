@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from aligned_dagster.orchestration.assets import contract_asset
-from aligned_dagster.orchestration.automation import schedules
+from aligned_dagster.orchestration.automation import automation_sensors, conditions_of
+from aligned_dagster.orchestration.code_references import GitLinks, linked_to_git
+from aligned_dagster.orchestration.connections import Connected, connection_keys, connection_resources
 from aligned_dagster.orchestration.discovery import discovery_sensors
 from aligned_dagster.orchestration.freshness_checks import freshness_checks
 from aligned_dagster.orchestration.io_manager import contract_io_manager
 from aligned_dagster.orchestration.model_checks import model_checks
+from aligned_dagster.orchestration.observation import observation_sensors
 from aligned_dagster.orchestration.producing import Recipe, recipe_of
 from aligned_dagster.orchestration.registry import ContractRegistry
+from aligned_dagster.orchestration.schedules import schedules
 from aligned_dagster.orchestration.sources import model_assets, read_only_assets, source_assets
 from aligned_dagster.orchestration.translator import ContractTranslator
 
@@ -32,55 +36,92 @@ def build_definitions(
     assets: Sequence[Any] = (),
     executor: dg.ExecutorDefinition | None = None,
     lock: ContractsLock | None = None,
+    git: GitLinks | None = None,
 ) -> dg.Definitions:
     """Everything that Dagster needs to run the contracts of a store.
 
     Every contract is an asset with its constraints as checks, every raw source and every model an observed asset,
-    every cron expression a schedule, one sensor finds stored partitions, and one IO manager reads the contracts for
-    whoever takes them as an input. Contracts that say how old their data may be are checked for that, and model
-    contracts for how good their predictions are and for drift.
+    every cron expression a schedule. One sensor finds stored partitions, one observes the sources, and one evaluates what
+    contracts say of `automation`. An IO manager for each kind of storage reads the contracts for whoever takes them as an
+    input. Databases, buckets and accounts are resources, by which a deployment replaces them. Contracts that say how old
+    their data may be are checked for that, and model contracts for how good their predictions are and for drift.
 
     Args:
         store: the contracts.
         translator: how they look; override its methods to decide otherwise.
-        resources: further resources, for the functions in `assets` or in place of the IO manager.
+        resources: further resources for the functions in `assets`; and by the name of a connection, such as
+            `postgres_PSQL_DB_URL`, what takes its place in all contracts: a config, a resource of
+            `aligned_dagster.orchestration` (`PostgreSQLResource(env_var="OTHER")`), or one of dagster-aws or
+            dagster-azure. By the name of an IO manager, such as `parquet_io_manager`, another one for its contracts.
         assets: further assets. One made with `@produces(View)` takes the place of that view's own asset,
             one with `key=model_key(Model)` that of the observed model.
         executor: what runs the steps; Dagster's default if not given.
         lock: knows the schema versions that contracts had before, as `ContractsLock.read(directory)` gives it.
+        git: the repository to which assets link, in place of files of this machine.
 
     Raises:
         DuplicateNameError: two contracts have one asset key.
         ContractError: a contract says something that Dagster cannot do.
+        ConfigurationError: a resource cannot take the place of a connection, or holds a secret.
     """
     translator = translator or ContractTranslator()
-    views = dict(store.views)
     recipes = {recipe.view.name: recipe for asset in assets if (recipe := recipe_of(asset)) is not None}
-    for name, recipe in recipes.items():
-        views.setdefault(name, recipe.view)
-    read = {view.name: view for recipe in recipes.values() for view in recipe.named_views}
-    given = {key for asset in assets for key in _keys(asset)}
-    registry = ContractRegistry.of(views.values(), translator, read_only=read, lock=lock, given=given)
+    everything = store.with_missing(
+        view for recipe in recipes.values() for view in (recipe.view, *recipe.named_views)
+    )
+    connected = Connected.of(everything.connections, resources or {})
+    everything = everything.with_connections(connected.configs)
+    views = {name: view for name, view in everything.views.items() if name in store.views or name in recipes}
+    registry = ContractRegistry.of(
+        views.values(),
+        translator,
+        read_only={name: view for name, view in everything.views.items() if name not in views},
+        lock=lock,
+        given={key for asset in assets for key in _keys(asset)},
+        resource_keys=_resource_keys(everything, translator),
+    )
+    readers: dict[str, list[str]] = {}
+    for name, view in sorted(registry.views.items()):
+        readers.setdefault(translator.get_io_manager_key(view), []).append(name)
+    others = [asset for asset in assets if recipe_of(asset) is None]
+    running = translator.settings.automation_running
     own = [_asset(view, recipes.get(name), registry, translator) for name, view in views.items()]
-    keys = {translator.get_io_manager_key(view) for view in registry.views.values()}
-    manager = contract_io_manager(registry)
+    if git is not None:
+        own = linked_to_git(own, git)
     return dg.Definitions(
         assets=[
             *own,
             *source_assets(registry, translator),
             *model_assets(registry, translator),
             *read_only_assets(registry, translator),
-            *(asset for asset in assets if recipe_of(asset) is None),
+            *others,
         ],
         asset_checks=[
             *freshness_checks(views.values(), registry, translator),
             *model_checks(views.values(), registry, translator),
         ],
-        schedules=schedules(views.values(), registry),
-        sensors=discovery_sensors(registry),
-        resources={**dict.fromkeys(sorted(keys), manager), **(resources or {})},
+        schedules=schedules(views.values(), registry, running=running),
+        sensors=[
+            *discovery_sensors(registry),
+            *observation_sensors(registry, translator, running=running),
+            *automation_sensors(conditions_of([*own, *others]), running=running),
+        ],
+        resources={
+            **{key: contract_io_manager(registry, names) for key, names in sorted(readers.items())},
+            **connection_resources(everything),
+            **connected.resources,
+        },
         executor=executor,
     )
+
+
+def _resource_keys(store: ContractStore, translator: ContractTranslator) -> dict[str, frozenset[str]]:
+    """Contract name to the resources that the UI shows its asset to use: its IO manager and its connections."""
+    connections = connection_keys(store)
+    return {
+        name: connections.get(name, frozenset()) | {translator.get_io_manager_key(view)}
+        for name, view in store.views.items()
+    }
 
 
 def _keys(asset: Any) -> list[dg.AssetKey]:

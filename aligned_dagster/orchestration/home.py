@@ -22,6 +22,15 @@ run_queue:
   dequeue_interval_seconds: 1
   max_concurrent_runs: 4
 
+# A run whose process is gone is told to have failed, also where everything that ran here was killed with it; it can then
+# be re-executed from failure.
+run_launcher:
+  module: aligned_dagster.orchestration.run_launcher
+  class: WatchedRunLauncher
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 10
+
 code_servers:
   wait_for_local_processes_on_shutdown: true
 """

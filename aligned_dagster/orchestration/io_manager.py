@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 ROWS, ALL = "rows", "all"
 """`AssetIn(metadata={ROWS: ALL})` asks for all rows, whatever the partitions of the run are."""
+
+_FILES = {"parquet": "Parquet", "csv": "CSV"}
+_STORES = {"s3": " in S3", "azure": " in Azure Blob Storage"}
+_TABLES = {
+    "postgres": "tables of PostgreSQL",
+    "redshift": "tables of Redshift",
+    "memory": "the memory of the process",
+}
 
 
 class ContractIOManager(dg.IOManager):
@@ -131,9 +139,28 @@ def whole_table(context: dg.InputContext, partitions: Partitions, keys: Sequence
     return len(set(keys)) == len(partitions.keys(step.instance))
 
 
-def contract_io_manager(registry: ContractRegistry) -> dg.IOManagerDefinition:
-    """The IO manager as a resource whose page in the UI says what it does."""
-    stored = sum(not view.is_virtual for view in registry.views.values())
+def place_of(view: FeatureView[Any]) -> str:
+    """Where the rows of a contract are, in words: "Parquet files", "tables of PostgreSQL", "computed when they are read"."""
+    if view.is_virtual:
+        return "computed when they are read"
+    kind, place = view.storage.kind, getattr(getattr(view.storage, "location", None), "kind", "local")
+    if kind in _FILES:
+        return f"{_FILES[kind]} files{_STORES.get(place, '')}"
+    return _TABLES.get(kind, kind)
+
+
+def contract_io_manager(
+    registry: ContractRegistry, names: Collection[str] | None = None
+) -> dg.IOManagerDefinition:
+    """The IO manager as a resource whose page in the UI says what it does.
+
+    Args:
+        registry: the contracts by asset key.
+        names: of the contracts that name this resource, for its description; all of them if not given.
+    """
+    views = [view for name, view in registry.views.items() if names is None or name in names]
+    places = sorted({place_of(view) for view in views})
+    contracts = "\n".join(f"- {view.name}" for view in sorted(views, key=lambda view: view.name))
 
     def rows_of_contracts(_context: dg.InitResourceContext) -> ContractIOManager:
         return ContractIOManager(registry)
@@ -141,9 +168,8 @@ def contract_io_manager(registry: ContractRegistry) -> dg.IOManagerDefinition:
     return dg.IOManagerDefinition(
         resource_fn=rows_of_contracts,
         description=(
-            f"Reads the rows of {len(registry.views)} contracts for the assets downstream of them: {stored} "
-            f"from where they are materialised, {len(registry.views) - stored} computed from their sources. "
-            "Annotate an input with pl.LazyFrame, pl.DataFrame or pandas.DataFrame. "
-            "Only a contract's own asset writes."
+            f"Reads the rows of {len(views)} contract{'' if len(views) == 1 else 's'} for the assets downstream: "
+            f"{', '.join(places)}. Annotate an input with pl.LazyFrame, pl.DataFrame or pandas.DataFrame. "
+            f"Only a contract's own asset writes.\n\n{contracts}"
         ),
     )

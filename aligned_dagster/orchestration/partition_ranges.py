@@ -66,11 +66,12 @@ def partitions_to_refresh(partitions: Partitions, *, since: dt.datetime, now: dt
         return []
     definition = partitions.by_dimension[dimension.name]
     assert isinstance(definition, dg.TimeWindowPartitionsDefinition)
-    oldest = since - (dimension.lookback or dt.timedelta())
+    # Seconds since 1970: a difference of times forgets which of two hours it is when the clock is set back.
+    oldest = since.timestamp() - (dimension.lookback or dt.timedelta()).total_seconds()
     found: list[str] = []
     with partition_loading_context(effective_dt=now):
         window = definition.get_last_partition_window()
-        while window is not None and window.end.timestamp() > oldest.timestamp():
+        while window is not None and window.end.timestamp() > oldest:
             found.append(definition.get_partition_key_for_timestamp(window.start.timestamp()))
             window = definition.get_prev_partition_window(window.start)
     return found[::-1]

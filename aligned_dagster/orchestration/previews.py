@@ -14,7 +14,7 @@ def accepted_previews() -> Iterator[None]:
     """Silence Dagster's preview and beta warnings for the block.
 
     Used around exactly these calls: `is_virtual`, observable sources, code references, backfill policies,
-    partitions of two dimensions and mappings between them.
+    partitions of two dimensions and mappings between them, conditions in classes of the user's own.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)

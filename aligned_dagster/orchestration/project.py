@@ -6,12 +6,15 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from aligned_dagster.errors import ConfigurationError, did_you_mean
+from aligned_dagster.orchestration.code_references import GitLinks
+from aligned_dagster.orchestration.observation_intervals import DEFAULT, Every, observation_interval
+from aligned_dagster.orchestration.profiles import PROFILE, Profiles, checked_profiles, with_profile
 
 if TYPE_CHECKING:
     from dagster import AssetsDefinition
@@ -25,7 +28,21 @@ DUMMY = "ALIGNED_DUMMY"
 """The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
 
 Executor = Literal["in_process", "multiprocess"]
-_KNOWN = {"contracts", "assets", "definitions", "dagster_home", "workspace", "executor", "quarantine_days"}
+Automation = Literal["running", "stopped"]
+_KNOWN = {
+    "assets",
+    "automation",
+    "contracts",
+    "dagster_home",
+    "definitions",
+    "executor",
+    "git",
+    "observe_every",
+    "profile",
+    "profiles",
+    "quarantine_days",
+    "workspace",
+}
 _MOST_DAYS = 36_500
 _EXAMPLE = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"'
 
@@ -44,6 +61,14 @@ class ProjectSettings:
         executor: "in_process" runs one step after another, each on all cores; "multiprocess" a process a
             step.
         quarantine_days: how long rows that were kept aside are kept; None for as long as nobody drops them.
+        profiles: name of a deployment to the connections that it replaces, with the fields of what takes their place.
+        profile: the one that is used, unless `ALIGNED_PROFILE` names another one.
+        git: the repository to which the UI links contracts.
+        file: that holds the settings, for errors; the pyproject.toml of the root if not given.
+        automation: "running" has schedules, `automation` and the observation of sources on from the start; "stopped"
+            leaves it to somebody in the UI.
+        observe_every: asset key or glob of raw sources and models to how often they are looked at, in seconds; False is
+            never, "default" is for the others.
     """
 
     root: Path
@@ -54,6 +79,12 @@ class ProjectSettings:
     workspace: Path = Path("workspace.yaml")
     executor: Executor = "in_process"
     quarantine_days: float | None = None
+    profiles: Profiles = field(default_factory=dict)
+    profile: str | None = None
+    git: GitLinks | None = None
+    file: Path | None = None
+    automation: Automation = "stopped"
+    observe_every: Mapping[str, Every] = field(default_factory=dict)
 
     @staticmethod
     def find(start: Path | None = None, environ: Mapping[str, str] | None = None) -> ProjectSettings:
@@ -97,10 +128,12 @@ class ProjectSettings:
         return self._globs("contracts", self.contracts)
 
     def load_store(self) -> ContractStore:
-        """The contracts in all files that the globs name, on random rows where `ALIGNED_DUMMY=1` is set.
+        """The contracts in all files that the globs name, over the databases, buckets and accounts of the profile.
+
+        Where `ALIGNED_DUMMY=1` is set they are on random rows.
 
         Raises:
-            ConfigurationError: a glob names no file.
+            ConfigurationError: a glob names no file, or the profile is wrong.
             ContractImportError: a file cannot be imported; the message says which and why.
             DuplicateNameError: two contracts have one name.
         """
@@ -109,6 +142,7 @@ class ProjectSettings:
         store = ContractStore()
         for pattern in self.contract_globs():
             store = store.combined_with(ContractStore.discover(pattern))
+        store = with_profile(store, self.profiles, self.profile, self._where)
         return store.dummy_store() if _on_made_up_rows() else store
 
     def load_assets(self) -> list[AssetsDefinition]:
@@ -128,6 +162,16 @@ class ProjectSettings:
         found = load_assets_from_modules([module_of(file) for file in sorted(files)])
         return [asset for asset in found if isinstance(asset, AssetsDefinition)]
 
+    @property
+    def _where(self) -> str:
+        return str(self.file) if self.file else f"[tool.aligned_dagster] of {self.root / 'pyproject.toml'}"
+
+    def observed_every(self) -> Mapping[str, Every]:
+        """How often sources are looked at; on made-up rows, whose sources have other names, the default alone."""
+        if not _on_made_up_rows():
+            return self.observe_every
+        return {name: every for name, every in self.observe_every.items() if name == DEFAULT}
+
     def _globs(self, setting: str, patterns: tuple[str, ...]) -> list[str]:
         """The globs from the project's root, from which its files may import each other."""
         if str(self.root) not in sys.path:
@@ -135,10 +179,18 @@ class ProjectSettings:
         for pattern in patterns:
             if not glob(str(self.root / pattern), recursive=True):
                 raise ConfigurationError(
-                    f"No file matches {setting} = {pattern!r} of {self.root / 'pyproject.toml'}. "
+                    f"No file matches {setting} = {pattern!r} of {self.file or self.root / 'pyproject.toml'}. "
                     "The glob is relative to that file."
                 )
         return [str(self.root / pattern) for pattern in patterns]
+
+
+def _chosen(profile: Any, file: Path) -> str | None:
+    if profile is None or isinstance(profile, str):
+        return profile
+    raise ConfigurationError(
+        f"[tool.aligned_dagster] of {file} has profile = {profile!r}; name one of the profiles, or use {PROFILE}."
+    )
 
 
 def _on_made_up_rows() -> bool:
@@ -188,7 +240,36 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
         workspace=root / str(table.get("workspace", "workspace.yaml")),
         executor=executor,
         quarantine_days=days,
+        automation=_automation(table, file),
+        observe_every=_observe_every(table, file),
+        profiles=checked_profiles(table.get("profiles", {}), f"[tool.aligned_dagster] of {file}"),
+        profile=_chosen(table.get("profile"), file),
+        git=GitLinks.of(table["git"], f"[tool.aligned_dagster] of {file}", root) if "git" in table else None,
     )
+
+
+def _automation(table: Mapping[str, Any], file: Path) -> Automation:
+    found = table.get("automation", "stopped")
+    if found not in ("running", "stopped"):
+        raise ConfigurationError(
+            f"[tool.aligned_dagster] of {file} has automation = {found!r}; use 'running' or 'stopped'."
+        )
+    return cast("Automation", found)
+
+
+def _observe_every(table: Mapping[str, Any], file: Path) -> Mapping[str, Every]:
+    found = table.get("observe_every", {})
+    if not isinstance(found, dict):
+        raise ConfigurationError(
+            f"[tool.aligned_dagster] of {file} has observe_every = {found!r}; make it a table:\n"
+            '[tool.aligned_dagster.observe_every]\ndefault = 300\n"raw/flights*" = 3600'
+        )
+    for name in found:
+        try:
+            observation_interval(name, found)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"[tool.aligned_dagster] of {file}: {error}") from error
+    return cast("Mapping[str, Every]", found)
 
 
 def _listed(table: Mapping[str, Any], setting: str, file: Path) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class ContractRegistry:
         partitions: contract name to its partitions, where it has any.
         model_keys: model contract's name to the asset of the model that predicts for it, where that is one.
         models: asset key to model, of those that are observed; the others are written by an asset of the user.
+        resource_keys: contract name to the resources of the connections that it uses itself.
     """
 
     views: Mapping[str, FeatureView[Any]]
@@ -50,6 +51,7 @@ class ContractRegistry:
     partitions: Mapping[str, Partitions]
     model_keys: Mapping[str, dg.AssetKey] = field(default_factory=dict)
     models: Mapping[dg.AssetKey, ExposedModel] = field(default_factory=dict)
+    resource_keys: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -58,6 +60,7 @@ class ContractRegistry:
         read_only: Mapping[str, FeatureView[Any]] | None = None,
         lock: ContractsLock | None = None,
         given: Collection[dg.AssetKey] = (),
+        resource_keys: Mapping[str, Collection[str]] | None = None,
     ) -> ContractRegistry:
         """The registry of these contracts, of the contracts that they read, and of their raw sources.
 
@@ -67,6 +70,7 @@ class ContractRegistry:
             read_only: further contracts that are read and not defined here.
             lock: knows the schema versions that they had; only those of now if not given.
             given: keys of assets that the user writes, which may be those of models.
+            resource_keys: contract name to the resources that its asset is shown to use.
 
         Raises:
             DuplicateNameError: two contracts have one asset key.
@@ -112,6 +116,7 @@ class ContractRegistry:
             },
             model_keys=model_keys,
             models=models,
+            resource_keys=resource_keys or {},
         )
 
     def view_at(self, key: dg.AssetKey) -> FeatureView[Any]:
@@ -169,11 +174,38 @@ class ContractRegistry:
         raw = (uri for uri in self.addresses.get(view.name, ()) if uri in self.sources)
         return {self.source_keys[uri]: self.sources[uri] for uri in raw}
 
+    def observed(self) -> dict[dg.AssetKey, DataSource | ExposedModel]:
+        """Every raw source and every model that is observed, by asset key."""
+        return {**{self.source_keys[uri]: source for uri, source in self.sources.items()}, **self.models}
+
     def observed_parents(self, view: FeatureView[Any]) -> dict[dg.AssetKey, DataSource | ExposedModel]:
-        """The raw sources that a contract reads itself, and the model that predicts for it if that is observed."""
-        key = self.model_keys.get(view.name)
-        model = {} if key is None or key not in self.models else {key: self.models[key]}
-        return {**self.raw_parents(view), **model}
+        """The raw sources that a contract reads, and the models that predict for it if those are observed.
+
+        What it reads through virtual contracts is among them: its rows are computed from that.
+        """
+        found: dict[dg.AssetKey, DataSource | ExposedModel] = {}
+        seen: set[str] = set()
+        waiting = [view]
+        while waiting:
+            one = waiting.pop()
+            found |= self.raw_parents(one)
+            key = self.model_keys.get(one.name)
+            if key is not None and key in self.models:
+                found[key] = self.models[key]
+            virtual = [name for name in sorted(one.depends_on() - seen) if self.views[name].is_virtual]
+            seen.update(virtual)
+            waiting += [self.views[name] for name in virtual]
+        return found
+
+    @cached_property
+    def stored_readers(self) -> Mapping[dg.AssetKey, Sequence[str]]:
+        """Asset key of what is observed to the stored contracts that are defined here and read it; see `observed_parents`."""
+        readers: dict[dg.AssetKey, list[str]] = {}
+        for name, view in self.views.items():
+            if not view.is_virtual and name not in self.read_only:
+                for key in self.observed_parents(view):
+                    readers.setdefault(key, []).append(name)
+        return readers
 
     def parents(self, view: FeatureView[Any]) -> list[dg.AssetKey]:
         """Every asset upstream of a contract: contracts that it reads or refers to, raw sources, and its model.

@@ -11,16 +11,18 @@ from aligned_dagster.errors import AlignedError
 from aligned_dagster.orchestration.metadata import definition_metadata
 from aligned_dagster.orchestration.previews import accepted_previews
 from aligned_dagster.orchestration.registry import ContractRegistry
+from aligned_dagster.orchestration.source_versions import source_version
 from aligned_dagster.orchestration.translator import ContractTranslator
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.sources.exposed.base import ExposedModel
-    from aligned_dagster.sources.source import DataSource, Fingerprint
+    from aligned_dagster.sources.source import DataSource
 
 
 def source_assets(registry: ContractRegistry, translator: ContractTranslator) -> list[dg.AssetsDefinition]:
     """One observable asset a raw source, each with its own op so that one missing file stops no other."""
+    observed = frozenset(registry.observed())
     return [
         _observable(
             source,
@@ -28,6 +30,8 @@ def source_assets(registry: ContractRegistry, translator: ContractTranslator) ->
             description=f"Raw data, observed and never written. Read by {', '.join(registry.readers[uri])}.",
             group_name=translator.get_source_group_name(source),
             kinds=translator.get_source_kinds(source),
+            limit=translator.settings.content_limit,
+            once=observed if _behind_virtual(registry, uri) else frozenset(),
         )
         for uri, source in sorted(registry.sources.items())
     ]
@@ -45,6 +49,8 @@ def model_assets(registry: ContractRegistry, translator: ContractTranslator) -> 
             description=f"The model that predicts {', '.join(predicts[key])}; observed and never written.",
             group_name=translator.get_model_group_name(model),
             kinds=translator.get_model_kinds(model),
+            limit=translator.settings.content_limit,
+            once=frozenset(),
         )
         for key, model in sorted(registry.models.items(), key=lambda item: item[0].to_user_string())
     ]
@@ -77,16 +83,8 @@ def _read_only(
         return spec.with_io_manager_key(translator.get_io_manager_key(view))
 
 
-def fingerprint_metadata(found: Fingerprint) -> dict[str, Any]:
-    """What a fingerprint says, as metadata of an observation; unknown figures are left out."""
-    metadata: dict[str, Any] = {}
-    if found.rows is not None:
-        metadata["dagster/row_count"] = found.rows
-    if found.bytes is not None:
-        metadata["dagster/size_bytes"] = found.bytes
-    if found.modified is not None:
-        metadata["modified"] = dg.MetadataValue.timestamp(found.modified)
-    return metadata
+def _behind_virtual(registry: ContractRegistry, uri: str) -> bool:
+    return any(registry.views[name].is_virtual for name in registry.readers[uri])
 
 
 def _observable(
@@ -96,20 +94,37 @@ def _observable(
     description: str,
     group_name: str | None,
     kinds: set[str],
+    limit: int,
+    once: frozenset[dg.AssetKey],
 ) -> dg.AssetsDefinition:
-    def observe() -> Iterator[dg.ObserveResult]:
+    """An asset that is looked at.
+
+    Args:
+        source: what is looked at.
+        key: its asset.
+        description: the text on the asset's page.
+        group_name: its group.
+        kinds: its kinds.
+        limit: the most bytes that are read to tell whether the content changed.
+        once: in a run of nothing but these assets a version that is recorded already is left alone. Behind a contract
+            that is not stored Dagster compares times and not versions, and an observation makes stale what reads it.
+    """
+
+    def observe(context: dg.OpExecutionContext) -> Iterator[dg.ObserveResult]:
         try:
-            found = source.fingerprint()
+            now = source_version(source, key, context.instance, limit)
         except AlignedError as error:
             raise dg.Failure(description=str(error)) from error
-        yield dg.ObserveResult(
-            asset_key=key,
-            data_version=dg.DataVersion(found.data_version),
-            metadata={**fingerprint_metadata(found), "dagster/uri": source.uri},
-        )
+        selected = context.run.asset_selection
+        if now.is_recorded and selected and once.issuperset(selected):
+            context.log.info(f"{source.uri} has not changed: its version {now.version} is recorded already.")
+            return
+        yield dg.ObserveResult(asset_key=key, data_version=dg.DataVersion(now.version), metadata=now.metadata)
 
+    observe.__annotations__["context"] = dg.OpExecutionContext  # Dagster reads no text for it
     spec = dg.AssetSpec(
         key,
+        skippable=True,
         description=description,
         group_name=group_name,
         kinds=kinds,

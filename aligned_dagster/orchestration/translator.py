@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import dagster as dg
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.orchestration.automation import automation_condition
 from aligned_dagster.orchestration.images import docker_config, image_tags
+from aligned_dagster.orchestration.observation_intervals import Every, observation_interval
 from aligned_dagster.orchestration.partitions import partitions_definition
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TranslatorSettings:
         group_name: the group of the contracts.
         source_group_name: the group of the raw sources.
         model_group_name: the group of the models.
-        io_manager_key: the resource that reads the rows of contracts.
+        io_manager_key: the resource that reads the rows of all contracts; if not given, one for each kind of storage.
         preview_rows: rows shown with a materialisation; 0 shows none.
         max_statistics: the most figures of columns that are recorded with a materialisation, to be plotted
             over time.
@@ -51,6 +52,12 @@ class TranslatorSettings:
         max_drift_rows: the most rows on either side in which drift is looked for; of more every n-th is taken.
         quarantine_days: how long rows that were kept aside are kept; a materialisation drops older ones of its contract.
             None keeps them.
+        content_limit: the most bytes of a local raw source that are read to tell whether its content changed, which is
+            done when its size or time of change did; of a larger one those decide. Object stores tell it by themselves.
+        automation_running: whether schedules, the sensor that evaluates `automation`, and the one that observes sources are
+            on from the start. Somebody turns them on in the UI otherwise.
+        observe_every: how often raw sources and observed models are looked at: asset key or glob to seconds, a span of time,
+            or False for never. "default" is for all others, 300 if it is not given.
     """
 
     key_prefix: tuple[str, ...] = ()
@@ -59,7 +66,7 @@ class TranslatorSettings:
     group_name: str = "contracts"
     source_group_name: str = "sources"
     model_group_name: str = "models"
-    io_manager_key: str = "contract_io_manager"
+    io_manager_key: str | None = None
     preview_rows: int = 5
     max_statistics: int = 48
     definition_lineage: bool = True
@@ -67,6 +74,9 @@ class TranslatorSettings:
     features_report: bool = True
     max_drift_rows: int = 1_000_000
     quarantine_days: float | None = None
+    content_limit: int = 1 << 30
+    automation_running: bool = False
+    observe_every: Mapping[str, Every] = field(default_factory=dict)
 
 
 class ContractTranslator:
@@ -154,8 +164,17 @@ class ContractTranslator:
         return {"contacts": ", ".join(others)} if others else {}
 
     def get_io_manager_key(self, view: FeatureView[Any]) -> str:
-        """The resource that reads the contract's rows for whoever takes it as an input."""
-        return self.settings.io_manager_key
+        """The resource that reads the contract's rows for whoever takes it as an input: one for each kind of storage.
+
+        `parquet_io_manager`, `s3_parquet_io_manager`, `postgres_io_manager`; `view_io_manager` where nothing is stored.
+        """
+        if self.settings.io_manager_key is not None:
+            return self.settings.io_manager_key
+        if view.is_virtual:
+            return "view_io_manager"
+        place = getattr(getattr(view.storage, "location", None), "kind", "local")
+        words = [] if place == "local" else [place]
+        return re.sub(r"[^a-z0-9_]", "_", "_".join([*words, view.storage.kind.lower(), "io_manager"]))
 
     def get_code_version(self, view: FeatureView[Any]) -> str | None:
         """Changes when the derivations or the constraints change, which shows the asset as stale."""
@@ -164,6 +183,12 @@ class ContractTranslator:
     def get_automation_condition(self, view: FeatureView[Any]) -> dg.AutomationCondition[Any] | None:
         """When Dagster materialises the asset by itself: the contract's `automation`."""
         return automation_condition(view)
+
+    def get_observation_interval(
+        self, source: DataSource | ExposedModel, key: dg.AssetKey
+    ) -> timedelta | None:
+        """How often a raw source or an observed model is looked at: as `observe_every` says; None is never."""
+        return observation_interval(key.to_user_string(), self.settings.observe_every)
 
     def get_freshness_policy(self, view: FeatureView[Any]) -> dg.FreshnessPolicy | None:
         """Warns after `acceptable_freshness`, fails after `unacceptable_freshness`.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 from aligned_dagster.errors import ConfigurationError, did_you_mean
 
+_NAMED_BY = {"address": "env_var", "endpoint_url": "endpoint_env"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -55,6 +58,31 @@ def environment_of(prefix: str) -> tuple[tuple[str, SecretStr], ...]:
     return tuple(
         (name, SecretStr(os.environ[name])) for name in sorted(os.environ) if name.startswith(prefix)
     )
+
+
+def with_names(fields: Any) -> Any:
+    """Fields of a config, in which each `dagster.EnvVar` is the name of its variable, in the field for that name.
+
+    Args:
+        fields: as they were given to a pydantic model: `bucket=EnvVar("LAKE")` becomes `bucket_env="LAKE"`.
+
+    Raises:
+        ConfigurationError: one field is given twice.
+    """
+    if not isinstance(fields, Mapping):
+        return fields
+    named: dict[str, Any] = {}
+    for field, value in fields.items():
+        variable = getattr(value, "env_var_name", None)
+        name = field
+        if variable is not None and not field.endswith(("_env", "env_var")):
+            name = _NAMED_BY.get(field, f"{field}_env")
+        told = value if variable is None else variable
+        if told is not None and named.get(name) is not None:
+            raise ConfigurationError(f"{name} is given twice, once by a dagster.EnvVar. Keep one of them.")
+        if told is not None or name not in named:
+            named[name] = told
+    return named
 
 
 def check_names(settings: BaseModel) -> None:

@@ -15,8 +15,9 @@ from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources import publishing
 from aligned_dagster.sources.conform import conform, stored_names, to_stored
 from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.file_fingerprint import content_of_files, fingerprint_files
 from aligned_dagster.sources.formats import CsvFormat, ParquetFormat
-from aligned_dagster.sources.location import FileWriter, Readable, fingerprint_files
+from aligned_dagster.sources.location import FileWriter, Readable
 from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.quarantine_files import (
     quarantine_runs,
@@ -90,6 +91,12 @@ class FileDataSource(WritableSource):
         if not isinstance(file.path, Path) and file.mark:
             return Fingerprint(file.mark, file.modified, file.size, rows)
         return fingerprint_files([file], file.path.parent, rows)
+
+    def content(self, limit: int) -> str | None:
+        """See `DataSource.content`."""
+        file = self.location.existing_file()
+        with explained(self.label, self.uri):
+            return content_of_files([file], file.path.parent, limit)
 
     def stage(
         self,

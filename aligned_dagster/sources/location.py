@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,6 @@ from typing import IO, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from aligned_dagster.errors import SourceNotFoundError
-from aligned_dagster.sources.fingerprint import Fingerprint
 
 
 @dataclass(frozen=True)
@@ -241,16 +239,3 @@ def not_found(place: Location, contract: str | None, what: str, advice: str) -> 
 def named(uri: str, contract: str | None) -> str:
     """A place as the subject of a sentence."""
     return uri if contract is None else f"{uri}, the source of {contract!r},"
-
-
-def fingerprint_files(files: Iterable[StoredFile], root: PurePath, rows: int | None = None) -> Fingerprint:
-    """The state of files by their paths, sizes and marks."""
-    digest = hashlib.sha256()
-    size = 0
-    latest: dt.datetime | None = None
-    for file in sorted(files, key=lambda one: one.path):
-        size += file.size
-        latest = file.modified if latest is None else max(latest, file.modified)
-        path = file.path.relative_to(root) if file.path.is_relative_to(root) else file.path
-        digest.update(f"{(path.as_posix(), file.size, file.mark)!r}\n".encode())
-    return Fingerprint(digest.hexdigest()[:32], latest, size, rows)

@@ -13,10 +13,10 @@ from aligned_dagster.errors import ConfigurationError, PublishError, did_you_mea
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.file_fingerprint import content_of_files, fingerprint_files
 from aligned_dagster.sources.file_source import check_mapping
 from aligned_dagster.sources.formats import ParquetConfig
 from aligned_dagster.sources.latest_partitions import latest_files
-from aligned_dagster.sources.location import fingerprint_files
 from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.partition_files import count_rows
 from aligned_dagster.sources.partition_path import check_keys
@@ -119,6 +119,12 @@ class PartitionedParquetSource(WritableSource):
             local = [one.path for one in files if isinstance(one.path, Path)]
             rows = count_rows(local) if len(local) == len(files) else None
         return fingerprint_files(files, self.location.root, rows)
+
+    def content(self, limit: int) -> str | None:
+        """See `DataSource.content`."""
+        files = self.reader.existing_files()
+        with explained(self.label, self.uri):
+            return content_of_files(files, self.location.root, limit)
 
     def stage(
         self,

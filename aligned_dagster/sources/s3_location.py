@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
-from aligned_dagster.sources.environment import check_names, from_environment
+from aligned_dagster.sources.environment import check_names, from_environment, with_names
 from aligned_dagster.sources.object_location import ObjectLocation
 from aligned_dagster.sources.resource_handle import AnyResource
 
@@ -48,6 +48,11 @@ class S3Settings(BaseModel):
     region: str | None = None
     endpoint_url: str | None = None
     resource: AnyResource | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, fields: Any) -> Any:
+        return with_names(fields)
 
     @model_validator(mode="after")
     def _enough(self) -> S3Settings:

@@ -232,6 +232,16 @@ class SchemaVersionedSource(WritableSource):
             rows=found[stored[0].version].rows if len(stored) == 1 else None,
         )
 
+    def content(self, limit: int) -> str | None:
+        """See `DataSource.content`. It is that of all versions."""
+        stored = sorted(self.versions(), key=lambda one: one.version)
+        if sum(one.bytes for one in stored) > limit:
+            return None
+        contents = {one.version: self.at(one.version).content(limit) for one in stored}
+        if not contents or None in contents.values():
+            return None
+        return hashlib.sha256(repr(contents).encode()).hexdigest()[:32]
+
     # --- writing --------------------------------------------------------------------------------------
 
     def stage(

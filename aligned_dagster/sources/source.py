@@ -173,6 +173,16 @@ class DataSource(BaseModel, ABC):
             SourceError: the source is not there.
         """
 
+    def content(self, limit: int) -> str | None:
+        """A digest of the stored bytes, for a source whose fingerprint may change while they do not.
+
+        None where the fingerprint tells as much, or more than `limit` bytes would be read.
+
+        Raises:
+            SourceError: the source is not there.
+        """
+        return None
+
     def depends_on(self) -> frozenset[str]:
         """Names of the views that it reads."""
         return frozenset()

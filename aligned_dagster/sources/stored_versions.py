@@ -18,8 +18,9 @@ from aligned_dagster.request.explain import explained
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import stored_names
 from aligned_dagster.sources.date_formatter import DateFormatter
+from aligned_dagster.sources.file_fingerprint import fingerprint_files
 from aligned_dagster.sources.file_source import FileDataSource
-from aligned_dagster.sources.location import Location, StoredFile, fingerprint_files
+from aligned_dagster.sources.location import Location, StoredFile
 from aligned_dagster.sources.partition_files import footer
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
 from aligned_dagster.sources.publishing import writing

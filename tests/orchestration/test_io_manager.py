@@ -90,7 +90,7 @@ def test_another_annotation_is_an_error_that_names_the_three(airline, run):
 
 
 def test_the_io_manager_writes_nothing(airline, run):
-    @dg.asset(io_manager_key="contract_io_manager")
+    @dg.asset(io_manager_key="parquet_io_manager")
     def mine() -> int:
         return 1
 
@@ -102,8 +102,9 @@ def test_the_io_manager_writes_nothing(airline, run):
 def test_the_io_manager_says_what_it_does_on_its_page(airline):
     resources = build_definitions(airline.store()).get_repository_def().get_top_level_resources()
 
-    assert "3 contracts" in resources["contract_io_manager"].description
-    assert resources["contract_io_manager"].resource_fn.__name__ == "rows_of_contracts"
+    assert "2 contracts" in resources["parquet_io_manager"].description
+    assert "- delay" in resources["view_io_manager"].description
+    assert resources["parquet_io_manager"].resource_fn.__name__ == "rows_of_contracts"
 
 
 def _words(failure) -> str:

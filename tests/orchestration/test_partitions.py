@@ -103,7 +103,7 @@ def test_a_key_with_accepted_values_is_a_static_set(project):
     assert definition(defs, "flight") == dg.StaticPartitionsDefinition(["OSL", "BGO", "CPH"])
     node = defs.resolve_asset_graph().get(dg.AssetKey("flight"))
     assert node.backfill_policy == dg.BackfillPolicy.single_run()
-    assert [sensor.name for sensor in defs.sensors] == ["contracts_discover_partitions"]
+    assert "contracts_discover_partitions" in [sensor.name for sensor in defs.sensors]
 
 
 def test_a_key_without_accepted_values_is_a_dynamic_set_named_by_asset_and_column(project):
@@ -172,7 +172,7 @@ def test_the_translator_may_want_other_partitions_or_none(project, run):
     defs = project.defs(view, translator=Whole())
 
     assert definition(defs, "flight") is None
-    assert defs.sensors == []
+    assert "contracts_discover_partitions" not in [sensor.name for sensor in defs.sensors]
     assert run(defs, "flight").success
     assert project.stored(view) == [1, 2, 3, 4]
 

@@ -36,11 +36,15 @@ def test_the_io_manager_tells_what_it_does(page: Page, shot: Callable[..., None]
     page.locator("a[href^='/locations/aligned_dagster']").first.click()
     page.get_by_role("tab", name="Definitions").click()
     page.locator("a[href$='/locations/aligned_dagster/resources']").click()
-    page.get_by_role("link", name="contract_io_manager").first.click()
+    page.get_by_role("link", name="parquet_io_manager").first.click()
 
-    expect(page.get_by_text("Reads the rows of 10 contracts")).to_be_visible()
+    expect(page.get_by_text("Reads the rows of")).to_be_visible()
     expect(page.get_by_text("pandas.DataFrame")).to_be_visible()
+    expect(page.get_by_text("monthly_weather", exact=True)).to_be_visible()
     shot("resource")
+
+    page.get_by_role("tab", name="Uses").click()
+    expect(page.get_by_role("link", name="weather", exact=True)).to_be_visible()
 
 
 def test_the_automation_page_opens(page: Page, shot: Callable[..., None]) -> None:

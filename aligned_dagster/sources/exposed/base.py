@@ -148,6 +148,10 @@ class ExposedModel(BaseModel, ABC):
             SourceError: the model is not there.
         """
 
+    def content(self, limit: int) -> str | None:
+        """A digest of the stored bytes, for a model whose fingerprint may change while they do not; see `DataSource`."""
+        return None
+
     @abstractmethod
     def opened(self) -> AbstractContextManager[Predictor]:
         """The model, loaded for as long as the block lasts.

@@ -25,9 +25,10 @@ from aligned_dagster.errors import (
 from aligned_dagster.sources.exposed.answers import answer_frame
 from aligned_dagster.sources.exposed.base import ExposedModel, Outputs, Predictor, short_digest
 from aligned_dagster.sources.exposed.inputs import as_numpy, as_pandas, in_trained_order
+from aligned_dagster.sources.file_fingerprint import content_of_files, fingerprint_files
 from aligned_dagster.sources.fingerprint import Fingerprint
 from aligned_dagster.sources.local_location import LocalLocation
-from aligned_dagster.sources.location import Location, fingerprint_files
+from aligned_dagster.sources.location import Location
 from aligned_dagster.sources.locations import AnyLocation
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class SklearnModel(ExposedModel):
         """See `ExposedModel.fingerprint`. Size and time of the file are asked; it is not read."""
         file = self.location.existing_file()
         return fingerprint_files([file], file.path.parent)
+
+    def content(self, limit: int) -> str | None:
+        """See `ExposedModel.content`."""
+        file = self.location.existing_file()
+        return content_of_files([file], file.path.parent, limit)
 
     @contextmanager
     def opened(self) -> Iterator[Predictor]:

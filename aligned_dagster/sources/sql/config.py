@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlencode, urlsp
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
-from aligned_dagster.sources.environment import from_environment
+from aligned_dagster.sources.environment import from_environment, with_names
 from aligned_dagster.sources.sql.dialect import POSTGRES, Dialect
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class SqlConfig(BaseModel):
 
     def __init__(self, env_var: str | None = None, schema_name: str | None = None, **fields: Any) -> None:
         super().__init__(env_var=env_var, schema_name=schema_name, **fields)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, fields: Any) -> Any:
+        return with_names(fields)
 
     @model_validator(mode="after")
     def _one_address(self) -> SqlConfig:
