@@ -21,7 +21,10 @@ _TITLES = {
 }
 
 
-@click.command(epilog="\b\nExamples:\n  aligned-dagster check\n  aligned-dagster check --json | jq .ok")
+@click.command(
+    short_help="Whether everything is there before anything runs.",
+    epilog="\b\nExamples:\n  aligned-dagster check\n  aligned-dagster check --json | jq .ok",
+)
 @json_option
 def check(as_json: bool) -> None:
     """Check that all contracts load and fit each other, sources can be reached and credentials are there.
@@ -50,7 +53,9 @@ def _show(console: Console, found: list[Finding]) -> None:
         rows = [one for one in found if one.aspect == aspect]
         if not rows:
             continue
-        table = Table("", "what", "needed by", "found", title=title, title_justify="left")
+        table = Table(title=title, title_justify="left")
+        for name in ("", "what", "needed by", "found"):
+            table.add_column(name, overflow="fold")
         for one in rows:
             sign = "[green]ok[/]" if one.ok else "[red]wrong[/]"
             table.add_row(sign, escape(one.subject), escape(", ".join(one.contracts)), escape(one.words))

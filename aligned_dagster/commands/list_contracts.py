@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "list", epilog="\b\nExamples:\n  aligned-dagster list\n  aligned-dagster list --json | jq '.[].name'"
+    "list",
+    short_help="The contracts of the project.",
+    epilog="\b\nExamples:\n  aligned-dagster list\n  aligned-dagster list --json | jq '.[].name'",
 )
 @json_option
 def list_contracts(as_json: bool) -> None:
@@ -56,7 +58,9 @@ def _show(console: Console, views: list[FeatureView[Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("contract", "kind", "columns", "reads", "stored", "description")
+    table = Table("contract", "kind", "columns")
+    for name in ("reads", "stored", "description"):
+        table.add_column(name, overflow="fold")
     for view in views:
         reads = sorted(view.depends_on()) or [source.label for source in view.raw_sources]
         stored = view.materialized_source.label if view.materialized_source else "computed when read"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aligned_dagster.commands.completing import complete_contract
 from aligned_dagster.commands.terminal import answer, json_option, project
 
 if TYPE_CHECKING:
@@ -22,22 +23,26 @@ _SHOWN = 20
 
 
 @click.group(
-    epilog="\b\nExamples:\n  aligned-dagster quarantine list\n  aligned-dagster quarantine release weather RUN"
+    short_help="Rows that were kept aside.",
+    epilog="\b\nExamples:\n  aligned-dagster quarantine list\n  aligned-dagster quarantine release weather RUN",
 )
 def quarantine() -> None:
     """Rows that broke a rule and were kept aside: look at them, publish them after all, or drop them."""
 
 
-@quarantine.command("list")
-@click.argument("contracts", nargs=-1)
+@quarantine.command(
+    "list",
+    epilog="\b\nExamples:\n  aligned-dagster quarantine list\n  aligned-dagster quarantine list weather --json",
+)
+@click.argument("contracts", nargs=-1, shell_complete=complete_contract)
 @json_option
 def list_(contracts: tuple[str, ...], as_json: bool) -> None:
     """List the runs that kept rows of CONTRACTS aside, the oldest first; of all contracts if none is named."""
     raise SystemExit(answer(as_json, lambda: _listed(contracts), _print_runs, _runs_form))
 
 
-@quarantine.command()
-@click.argument("contract")
+@quarantine.command(epilog="\b\nExample:\n  aligned-dagster quarantine show weather RUN --limit 5")
+@click.argument("contract", shell_complete=complete_contract)
 @click.argument("run")
 @click.option("--limit", default=_SHOWN, show_default=True, type=click.IntRange(1), help="Rows at most.")
 @json_option
@@ -46,8 +51,8 @@ def show(contract: str, run: str, limit: int, as_json: bool) -> None:
     raise SystemExit(answer(as_json, lambda: _rows(contract, run, limit), _print_rows, lambda found: found))
 
 
-@quarantine.command()
-@click.argument("contract")
+@quarantine.command(epilog="\b\nExample:\n  aligned-dagster quarantine release weather RUN")
+@click.argument("contract", shell_complete=complete_contract)
 @click.argument("run")
 @json_option
 def release(contract: str, run: str, as_json: bool) -> None:
@@ -59,8 +64,10 @@ def release(contract: str, run: str, as_json: bool) -> None:
     raise SystemExit(answer(as_json, lambda: _release(contract, run), _print_release, _release_form))
 
 
-@quarantine.command()
-@click.argument("contract", required=False)
+@quarantine.command(
+    epilog="\b\nExamples:\n  aligned-dagster quarantine drop weather RUN\n  aligned-dagster quarantine drop --older-than 90"
+)
+@click.argument("contract", required=False, shell_complete=complete_contract)
 @click.argument("run", required=False)
 @click.option(
     "--older-than", metavar="DAYS", type=click.FloatRange(0, 36_500), help="All runs older than that."

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aligned_dagster.commands.terminal import FAILED, console, guarded, print_json, project
+from aligned_dagster.commands.completing import complete_contract
+from aligned_dagster.commands.terminal import console, guarded, guarded_json, project
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,11 +17,12 @@ SHOWN = 20
 
 
 @click.command(
+    short_help="Rows of a contract, or of SQL.",
     epilog="\b\nExamples:\n  aligned-dagster query flights --limit 5 --columns carrier,origin\n"
     "  aligned-dagster query 'SELECT origin, count(*) AS n FROM flights GROUP BY origin' --json\n"
-    "  aligned-dagster query flights --csv > flights.csv"
+    "  aligned-dagster query flights --csv > flights.csv",
 )
-@click.argument("asked", metavar="VIEW|SQL")
+@click.argument("asked", metavar="VIEW|SQL", shell_complete=complete_contract)
 @click.option(
     "--limit", type=click.IntRange(0), help=f"Rows at most: {SHOWN} in a table, all of them otherwise."
 )
@@ -34,7 +36,7 @@ def query(asked: str, limit: int | None, columns: str | None, form: str | None) 
     """
     names = [name.strip() for name in columns.split(",")] if columns else None
     if form == "json":
-        raise SystemExit(_json(asked, limit, names))
+        raise SystemExit(guarded_json(lambda: _rows(asked, limit, names), _printed))
     if form == "csv":
         from rich.console import Console
 
@@ -64,14 +66,7 @@ def _rows(asked: str, limit: int | None, columns: list[str] | None) -> pl.DataFr
     return (job if limit is None else job.limit(limit)).collect()
 
 
-def _json(asked: str, limit: int | None, columns: list[str] | None) -> int:
-    from aligned_dagster.errors import AlignedError
-
-    try:
-        rows = _rows(asked, limit, columns)
-    except AlignedError as error:
-        print_json({"error": str(error)})
-        return FAILED
+def _printed(rows: pl.DataFrame) -> int:
     click.echo(rows.write_json())
     return 0
 

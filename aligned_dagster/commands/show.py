@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aligned_dagster.commands.completing import complete_contract
 from aligned_dagster.commands.terminal import answer, json_option, project
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="\b\nExamples:\n  aligned-dagster show flights\n  aligned-dagster show flights --json | jq .columns"
+    short_help="All that is known of one contract.",
+    epilog="\b\nExamples:\n  aligned-dagster show flights\n  aligned-dagster show flights --json | jq .columns",
 )
-@click.argument("view")
+@click.argument("view", shell_complete=complete_contract)
 @json_option
 def show(view: str, as_json: bool) -> None:
     """Show the contract VIEW: columns with their rules and origins, sources, schema versions, freshness.
@@ -107,7 +109,9 @@ def _show(console: Console, form: dict[str, Any]) -> None:
     console.print(f"[bold]{form['name']}[/] ({form['kind']})", highlight=False)
     if form["description"]:
         console.print(escape(form["description"]), highlight=False, soft_wrap=True)
-    table = Table("column", "type", "role", "null", "rules", "made of")
+    table = Table()
+    for name in ("column", "type", "role", "null", "rules", "made of"):
+        table.add_column(name, overflow="fold")
     for column in form["columns"]:
         origins = ", ".join(f"{_place(one['from'])}.{one['column']}" for one in column["made_of"])
         role = "" if column["role"] == "feature" else column["role"].replace("_", " ")

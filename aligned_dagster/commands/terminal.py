@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from aligned_dagster.orchestration.project import ProjectSettings
@@ -85,17 +87,78 @@ def answer(
             return code(found)
 
         return guarded(console(), told)
+
+    def printed(found: T) -> int:
+        print_json(form(found))
+        return code(found)
+
+    return guarded_json(find, printed)
+
+
+def guarded_json(find: Callable[[], T], told: Callable[[T], int]) -> int:
+    """The exit code of a command that prints JSON: nothing else gets to standard output.
+
+    Args:
+        find: what is told; what it prints goes to standard error, an expected error becomes `{"error": "..."}`.
+        told: prints it and says the exit code.
+    """
+    import sys
+
     from aligned_dagster.errors import AlignedError
 
     try:
-        found = find()
+        with redirect_stdout(sys.stderr):
+            found = find()
     except AlignedError as error:
         print_json({"error": str(error)})
         return FAILED
     except KeyboardInterrupt:
+        print_json({"error": "Stopped. What was published stays; what was being written is discarded."})
         return INTERRUPTED
-    print_json(form(found))
-    return code(found)
+    return told(found)
+
+
+def write_answer(
+    as_json: bool, output: Path | None, find: Callable[[], str], words: str, doing: str = ""
+) -> int:
+    """Find a text in Python, print it or write it to a new file, and return the exit code.
+
+    Args:
+        as_json: whether JSON is wanted: `{"file": ..., "python": ...}`.
+        output: the file; None prints the text.
+        find: makes the text.
+        words: what is told of a file that is written.
+        doing: what is told meanwhile, on a terminal.
+    """
+    from rich.console import Console
+
+    told = Console(stderr=True)
+
+    def made() -> str:
+        from aligned_dagster.errors import ConfigurationError
+
+        if output is not None and output.exists():
+            raise ConfigurationError(f"{output} is there already. Name another file, or remove it.")
+        with told.status(doing) if doing and told.is_terminal and not as_json else nullcontext():
+            text = find()
+        if output is not None:
+            try:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                output.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise ConfigurationError(f"{output} cannot be written: {error.strerror}.") from error
+        return text
+
+    def shown(text: str) -> int:
+        if as_json:
+            print_json({"file": str(output) if output else None, "python": text})
+        elif output is None:
+            click.echo(text, nl=False)
+        else:
+            told.print(f"{output} is written. {words}", highlight=False, soft_wrap=True)
+        return 0
+
+    return guarded_json(made, shown) if as_json else guarded(told, lambda _: shown(made()))
 
 
 def print_json(form: Any) -> None:

@@ -51,6 +51,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _VIEW = "__aligned_view__"
+_NOT_OF_THE_ROWS = (
+    "description",
+    "tags",
+    "contacts",
+    "schedule",
+    "automation",
+    "acceptable_freshness",
+    "unacceptable_freshness",
+)
+"""What a contract states that leaves its rows, and what is demanded of them, as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +133,7 @@ class FeatureView(Generic[T]):
     def code_version(self) -> str:
         """A digest of all that decides what the rows are: columns, derivations, constraints, source."""
         form = self.to_json()
-        for words in ("description", "tags", "contacts", "schedule", "automation"):
+        for words in _NOT_OF_THE_ROWS:
             form.pop(words, None)
         form["source"].pop(
             "acceptable", None
@@ -505,6 +515,27 @@ class FeatureView(Generic[T]):
         )
 
     # --- JSON -----------------------------------------------------------------------------------------
+
+    def json_schema(self, columns: Iterable[str] | None = None) -> dict[str, Any]:
+        """The JSON Schema (draft 2020-12) of one row, in the form in which `aligned-dagster query --json` prints it.
+
+        Rules that JSON Schema cannot say, such as uniqueness, stand in a `$comment`. NaN and infinity have no JSON.
+
+        Args:
+            columns: the wanted columns in order; all of them, the derived ones included, if not given.
+
+        Raises:
+            UnknownFeatureError: a column is not in the contract.
+        """
+        from aligned_dagster.contracts.json_schema import row_schema
+
+        return row_schema(self, columns)
+
+    def to_odcs(self) -> dict[str, Any]:
+        """The contract in the Open Data Contract Standard, version 3: what its YAML file holds, without any secret."""
+        from aligned_dagster.contracts.odcs import document
+
+        return document(self)
 
     def to_json(self) -> dict[str, Any]:
         """The stable JSON form; a source that has none is named by its URI."""

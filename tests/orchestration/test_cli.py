@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,9 @@ class Project:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
         (self.root / name).write_text(text, encoding="utf-8")
 
-    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, stderr: int = subprocess.STDOUT, **environ: str
+    ) -> subprocess.Popen[str]:
         kept = {
             k: v for k, v in os.environ.items() if k not in {"DAGSTER_HOME", "ALIGNED_PROJECT", "COLUMNS"}
         }
@@ -69,7 +72,7 @@ class Project:
             cwd=self.root,
             env={**kept, **environ},
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )
@@ -146,6 +149,50 @@ def test_a_broken_contract_is_named_with_its_line(project):
     assert code == 1
     assert "contracts/more.py:3" in output
     assert "Traceback" not in output
+
+
+def _asked(project: Project, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the JSON that alone stands on standard output."""
+    process = project.start(*arguments, "--json", stderr=subprocess.PIPE)
+    output, _ = process.communicate(timeout=90)
+    return process.returncode, json.loads(output)
+
+
+def test_a_run_is_told_as_json_and_nothing_else(project):
+    code, told = _asked(project, "materialize")
+    assert (code, told["success"], told["errors"]) == (0, True, [])
+    assets = {asset["asset"]: asset for asset in told["assets"]}
+    assert assets["airport"]["state"] == "published" and assets["airport"]["rows"] == 2
+    assert assets["airport"]["stored"] == str(project.root / "stored" / "airports.parquet")
+    assert assets["airport"]["checks"]["failed"] == 0
+    assert assets["raw/airports.csv"]["state"] == "observed"
+
+    project.write("airports.csv", GOOD + "TRD,90000\n")
+    code, told = _asked(project, "materialize", "--select", "airport")
+    assert (code, told["success"]) == (1, False)
+    assert "height must be at most 9000" in told["error"]
+    [check] = told["failed_checks"]
+    assert (check["asset"], check["blocks"]) == ("airport", True) and Path(check["quarantine"]).exists()
+    assert told["errors"][0]["assets"] == ["airport"]
+
+    code, told = _asked(project, "dummy", "--select", "airport")
+    assert (code, told["success"]) == (0, True), told
+    assert not (project.root / "dagster_home" / "dummy").exists()
+    code, told = _asked(project, "dummy", "--select", "airprot")
+    assert code == 1 and "Did you mean 'airport'?" in told["error"]
+
+
+def test_ctrl_c_is_told_as_json(project):
+    process = project.start("materialize", "--json", SLOW="60", stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "slow source" in line:
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Stopped." in json.loads(output)["error"]
 
 
 def test_a_selection_runs_only_those_assets_and_a_wrong_one_is_explained(project):

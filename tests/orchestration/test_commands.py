@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import polars as pl
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from aligned_dagster.cli import main
+from aligned_dagster.contracts.odcs import problems
 
 CONTRACTS = """
 from datetime import timedelta
@@ -72,22 +75,109 @@ def asked(*arguments: str) -> Any:
     return json.loads(call(*arguments, "--json").stdout)
 
 
-def test_every_command_has_help_with_an_example_and_wrong_usage_ends_with_two(root):
-    for name in main.commands:
-        helped = call(name, "--help")
-        assert helped.exit_code == 0
-        assert f"aligned-dagster {name}" in helped.stdout.partition("Example")[2]
-        assert call(name, "--no-such-option").exit_code == 2
+def commands(group: click.Group = main, *before: str) -> list[tuple[str, ...]]:
+    """The words of every command and of every command within one."""
+    found = []
+    for name, command in group.commands.items():
+        found.append((*before, name))
+        if isinstance(command, click.Group):
+            found += commands(command, *before, name)
+    return found
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example_and_wrong_usage_ends_with_two(root, words):
+    helped = call(*words, "--help")
+    assert helped.exit_code == 0
+    assert f"aligned-dagster {' '.join(words)}" in helped.stdout.partition("Example")[2]
+    assert call(*words, "--no-such-option").exit_code == 2
+
+
+def test_the_exit_codes_are_told_and_a_missing_argument_ends_with_two(root):
+    words = " ".join(call("--help").stdout.split())
+    for code in ("0 when all is well", "1 when something is wrong", "2 on a wrong option", "130 on Ctrl-C"):
+        assert code in words
+    assert "..." not in call("--help").stdout.partition("Commands:")[2].partition("Examples")[0]
     assert call("show").exit_code == 2
+    assert call("no-such-command").exit_code == 2
 
 
-def test_the_shell_completes_commands_and_options(monkeypatch):
-    monkeypatch.setenv("_ALIGNED_DAGSTER_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "aligned-dagster in")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    result = CliRunner().invoke(main, prog_name="aligned-dagster")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "airprot"), ("query", "airprot"), ("query", "SELECT nothing FROM airport"), ("list",), ("check",),
+        ("diff",), ("lock",), ("dummy",), ("materialize",), ("quarantine", "list"), ("export", "airport"),
+        ("infer", "absent.csv"), ("import", "absent.yaml"), ("init", "."), ("quarantine", "show", "airport", "x"),
+        ("quarantine", "release", "airport", "x"), ("quarantine", "drop", "airport", "x"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_error_as_json_is_one_object_and_nothing_else(root, arguments):
+    (root / "pyproject.toml").write_text("[tool.aligned_dagster]\ncontracts = 1\n")
+    result = call(*arguments, "--json")
+    assert result.exit_code == 1
+    assert list(json.loads(result.stdout)) == ["error"]
 
-    assert result.stdout.split() == ["plain,infer", "plain,init"]
+
+def test_lock_infer_and_init_as_json(root):
+    first = asked("lock")
+    assert (first["file"], first["written"]) == ("contracts.lock", True)
+    assert asked("lock")["written"] is False
+    assert asked("diff") == first["diff"] | asked("diff")
+
+    printed = asked("infer", "airports.csv", "--name", "Place")
+    assert printed["file"] is None and "class Place:" in printed["python"]
+    assert asked("infer", "airports.csv", "-o", "place.py")["file"] == "place.py"
+    assert "is there already" in asked("infer", "airports.csv", "-o", "place.py")["error"]
+
+    made = asked("init", "shop")
+    assert made["directory"] == "shop"
+    assert all((root / "shop" / file).is_file() for file in made["files"])
+    assert "already" in asked("init", "shop")["error"]
+
+
+def test_export_prints_or_writes_what_others_read(root):
+    assert yaml.safe_load(call("export", "airport").stdout)["name"] == "airport"
+    stream = list(yaml.safe_load_all(call("export").stdout))
+    assert [form["id"] for form in stream] == ["airport", "height", "low"]
+    assert [problems(form) for form in stream] == [[], [], []]
+    assert list(asked("export")) == ["airport", "height", "low"]
+
+    schema = json.loads(call("export", "low", "--format", "json-schema").stdout)
+    assert (schema["title"], list(schema["properties"])) == ("low", ["code", "height", "is_low"])
+    contract = json.loads(call("export", "low", "--format", "json").stdout)
+    assert contract["source"] == {"type": "view", "view": "airport"}
+    assert list(json.loads(call("export", "low", "height", "--format", "json").stdout)) == ["low", "height"]
+
+    written = call("export", "-o", "catalog/")
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert sorted(file.name for file in (root / "catalog").iterdir()) == [
+        "airport.odcs.yaml", "height.odcs.yaml", "low.odcs.yaml",
+    ]  # fmt: skip
+    assert asked("export", "low", "--format", "json", "-o", "low.json")["files"] == [str(root / "low.json")]
+    assert json.loads((root / "low.json").read_text()) == contract
+    assert "cannot be written" in asked("export", "low", "-o", "airports.csv/low.yaml")["error"]
+
+
+def test_what_is_exported_is_imported_again(root):
+    (root / "contracts.odcs.yaml").write_text(call("export").stdout)
+    assert call("import", "contracts.odcs.yaml", "-o", "contracts/towns.py").exit_code == 1
+    before = call("export").stdout
+    printed = call("import", "contracts.odcs.yaml").stdout
+    (root / "contracts" / "towns.py").unlink()
+    assert call("import", "contracts.odcs.yaml", "-o", "contracts/again.py").exit_code == 0
+    assert (root / "contracts" / "again.py").read_text() == printed
+    assert asked("import", "contracts.odcs.yaml")["python"] == printed
+    assert call("export").stdout == before
+    assert asked("query", "height", "--columns", "letters", "--limit", "1") == [{"letters": ["O", "S", "L"]}]
+
+
+def test_a_document_that_is_none_is_explained(root):
+    (root / "bad.yaml").write_text("kind: DataContract\napiVersion: v3.1.0\nschema: [{name: a}]\n")
+    result = call("import", "bad.yaml")
+    assert result.exit_code == 1
+    assert "schema[0].properties is missing" in result.stderr
+    assert result.stdout == ""
 
 
 def test_check_tells_that_everything_is_there(root):
