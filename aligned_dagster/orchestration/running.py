@@ -26,6 +26,7 @@ from aligned_dagster.orchestration.home import use_home as use_home
 from aligned_dagster.orchestration.partition_ranges import PartitionRange, every_partition
 from aligned_dagster.orchestration.producing import recipe_of
 from aligned_dagster.orchestration.project import ProjectSettings
+from aligned_dagster.orchestration.run_launcher import on_this_machine
 from aligned_dagster.orchestration.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ def _execute(
     run = instance.create_run_for_job(
         job_def=definition,
         run_config=_quiet_in_process(definition),
-        tags={"dagster/from": "aligned-dagster", **(part.tags if part is not None else {})},
+        tags={
+            "dagster/from": "aligned-dagster",
+            **on_this_machine(),
+            **(part.tags if part is not None else {}),
+        },
         job_code_origin=job.get_python_origin(),
         asset_selection=frozenset(keys),
     )
