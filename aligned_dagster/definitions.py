@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import dagster as dg
 
 from aligned_dagster.contracts.lock import ContractsLock
@@ -9,6 +11,7 @@ from aligned_dagster.orchestration.definitions import build_definitions
 from aligned_dagster.orchestration.project import ProjectSettings
 from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
 
+gc.disable()  # all that is made here stays, and to look through it for garbage again and again takes a sixth of the time
 _settings = ProjectSettings.find()
 
 defs: dg.Definitions = build_definitions(
@@ -26,3 +29,6 @@ defs: dg.Definitions = build_definitions(
     git=_settings.git,
 )
 """Every contract of the project as Dagster definitions."""
+
+gc.freeze()
+gc.enable()

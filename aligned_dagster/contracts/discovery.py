@@ -6,6 +6,7 @@ import ast
 import glob as globbing
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def contract_files(pattern: str | Path, exclude: str | None = None) -> list[Path
             f"No Python file matches {pattern!r} (looked from {os.getcwd()}). "
             "Check the glob; '**/contract.py' finds files of that name at any depth."
         )
+    importlib.invalidate_caches()  # a file may be younger than what is known of its directory
     return sorted(set(files))
 
 
@@ -58,6 +60,7 @@ def views_in(file: Path) -> list[FeatureView[Any]]:
 
 
 _DECORATORS = ("feature_view", "data_contract", "model_contract")
+_CLASS = re.compile(rb"^class\s+(\w+)", re.MULTILINE)
 
 
 def _check_classes_once(file: Path) -> None:
@@ -66,8 +69,12 @@ def _check_classes_once(file: Path) -> None:
     Raises:
         DuplicateNameError: it does; both lines are named.
     """
+    content = file.read_bytes()
+    names = _CLASS.findall(content)
+    if len(names) == len(set(names)):
+        return  # as nearly always, and told without parsing
     try:
-        body = ast.parse(file.read_bytes()).body
+        body = ast.parse(content).body
     except (SyntaxError, ValueError):
         return  # its import tells better what is wrong
     lines: dict[str, int] = {}
@@ -89,19 +96,34 @@ def module_of(file: Path) -> ModuleType:
     Raises:
         ContractImportError: the file cannot be imported; the message names the file, the line and the cause.
     """
-    loaded = next((m for m in list(sys.modules.values()) if _same(getattr(m, "__file__", None), file)), None)
+    loaded = _loaded(file)
     if loaded is not None and not getattr(getattr(loaded, "__spec__", None), "_initializing", False):
         return loaded
     root, name = _module_name(file)
     with _first_on_path(root):
         try:
             if name in sys.modules or not _finds(name, file):
-                return _execute(
-                    file, f"{name.rpartition('.')[2]}_{sha256(str(file).encode()).hexdigest()[:8]}"
-                )
+                return _execute(file, _own_name(file))
             return importlib.import_module(name)
         except Exception as error:
             raise ContractImportError(_explain(file, error)) from error
+
+
+def _loaded(file: Path) -> ModuleType | None:
+    """The module that was imported from a file: under its dotted name from any directory above it, or as `__main__`."""
+    parts = (file.parent if file.name == "__init__.py" else file.with_suffix("")).parts
+    names = [".".join(parts[start:]) for start in range(1, len(parts))]
+    for name in (*names, _own_name(file), "__main__"):
+        module = sys.modules.get(name)
+        if module is not None and _same(getattr(module, "__file__", None), file):
+            return module
+    return None
+
+
+def _own_name(file: Path) -> str:
+    """The name of a file that no name leads to: its stem and a digest of its path."""
+    stem = file.parent.name if file.name == "__init__.py" else file.stem
+    return f"{stem.rpartition('.')[2]}_{sha256(str(file).encode()).hexdigest()[:8]}"
 
 
 def _module_name(file: Path) -> tuple[Path, str]:
@@ -115,7 +137,13 @@ def _module_name(file: Path) -> tuple[Path, str]:
 
 
 def _finds(name: str, file: Path) -> bool:
+    if _leads_to(name, file):
+        return True
     importlib.invalidate_caches()
+    return _leads_to(name, file)
+
+
+def _leads_to(name: str, file: Path) -> bool:
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):

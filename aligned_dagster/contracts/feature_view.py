@@ -217,17 +217,21 @@ class FeatureView(Generic[T]):
         """For every column the columns that it is made of: names of views, or URIs of raw sources, with the stored name."""
         derivations = self.all_derivations
         made_of = stored_inputs(self.schema.names, derivations)
+        origins = self._origins({column for columns in made_of.values() for column in columns})
         return {
-            name: tuple(sorted({origin for column in made_of[name] for origin in self._origins(column)}))
+            name: tuple(sorted({origin for column in made_of[name] for origin in origins[column]}))
             for name in self.schema.names
         }
 
-    def _origins(self, column: str) -> tuple[tuple[str, str], ...]:
-        if isinstance(self.source, ContractSource):
-            return self.source.origins(column) if column in self.source.columns() else ()
-        mapping: Mapping[str, str] = getattr(self.source, "mapping_keys", None) or {}
-        stored = next((old for old, new in mapping.items() if new == column), column)
-        return ((self.source.uri, stored),)
+    def _origins(self, columns: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+        source = self.source
+        if isinstance(source, ContractSource):
+            known = source.columns()
+            return {column: source.origins(column) if column in known else () for column in columns}
+        uri = source.uri
+        mapping: Mapping[str, str] = getattr(source, "mapping_keys", None) or {}
+        stored = {new: old for old, new in reversed(list(mapping.items()))}
+        return {column: ((uri, stored.get(column, column)),) for column in columns}
 
     # --- rows -----------------------------------------------------------------------------------------
 

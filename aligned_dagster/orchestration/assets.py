@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,9 @@ def define_asset(
         options = {"backfill_policy": translator.get_backfill_policy(view), **options}
     # Dagster wants types, not their names; with this return type nothing goes through the IO manager.
     compute.__annotations__ |= {"context": dg.AssetExecutionContext, "return": dg.MaterializeResult}
-    setattr(compute, _REGISTRY, registry)
+    # It asks for the signature and the types some thirty times, and takes both from here if they are there.
+    for name, value in (("__signature__", inspect.signature(compute, eval_str=True)), (_REGISTRY, registry)):
+        setattr(compute, name, value)
     with accepted_previews():
         decorate: Any = dg.asset(
             key=key,

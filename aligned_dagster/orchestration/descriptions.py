@@ -42,7 +42,7 @@ class ColumnWords:
             return self._said(view, derivation.name) if derivation.name != column else ""
         if derivation is not None and not isinstance(derivation, ColumnRef):
             return ""
-        origins = self._lineage(view).get(column, ())
+        origins = self.lineage(view).get(column, ())
         if len(origins) != 1:
             return ""
         [(upstream, stored)] = origins
@@ -51,7 +51,8 @@ class ColumnWords:
             return ""
         return self._said(above, stored)
 
-    def _lineage(self, view: FeatureView[Any]) -> Lineage:
+    def lineage(self, view: FeatureView[Any]) -> Lineage:
+        """What each column of a contract is made of, as `FeatureView.column_lineage` says it, asked once."""
         if view.name not in self._known:
             self._known[view.name] = view.column_lineage()
         return self._known[view.name]

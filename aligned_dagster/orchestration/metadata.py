@@ -38,12 +38,12 @@ MANY = 50
 """Partitions in a run above which each one's event records only what is short."""
 
 
-def table_schema(view: FeatureView[Any]) -> dg.TableSchema:
+def table_schema(view: FeatureView[Any], words: ColumnWords) -> dg.TableSchema:
     """The columns with their types, descriptions, tags and constraints in words.
 
     A column that comes unchanged from another contract is described as it is there, if it is not here.
     """
-    schema, words = view.schema, ColumnWords()
+    schema = view.schema
     others = [rule.words() for rule in schema.rules]
     if schema.entities:
         others.insert(0, f"one row for each {' + '.join(schema.key)}")
@@ -68,9 +68,9 @@ def definition_metadata(
         translator: adds its own.
         lineage: false where the rows come from a function, whose columns cannot be traced.
     """
-    storage = view.storage
+    storage, words = view.storage, ColumnWords()
     metadata: dict[str, Any] = {
-        "dagster/column_schema": table_schema(view),
+        "dagster/column_schema": table_schema(view, words),
         "dagster/uri": storage.uri,
         "dagster/storage_kind": storage.kind,
         "schema_version": view.version,
@@ -84,8 +84,8 @@ def definition_metadata(
     if table is not None:
         metadata["dagster/table_name"] = table.text
     if lineage and translator.settings.definition_lineage:
-        metadata["dagster/column_lineage"] = column_lineage(view, registry)
-        metadata["column_lineage"] = dg.MetadataValue.md(lineage_table(view, registry))
+        metadata["dagster/column_lineage"] = column_lineage(words.lineage(view), registry)
+        metadata["column_lineage"] = dg.MetadataValue.md(lineage_table(view, words.lineage(view), registry))
     if view.location is not None:
         reference = dg.LocalFileCodeReference
         with accepted_previews():
@@ -144,7 +144,8 @@ def run_metadata(
     if aside is not None:
         metadata[f"{run}quarantine_preview"] = dg.MetadataValue.md(frame_to_markdown(aside))
     metadata["schema_version"] = view.version
-    metadata["dagster/column_schema"] = table_schema(view)
+    words = ColumnWords()
+    metadata["dagster/column_schema"] = table_schema(view, words)
     if partitions > MANY:
         return metadata
     if preview is not None and preview.width:
@@ -152,8 +153,8 @@ def run_metadata(
     metadata[f"{run}audit"] = dg.MetadataValue.md(audit_table(report))
     metadata[f"{run}statistics"] = dg.MetadataValue.md(statistics_table(figures))
     if lineage:
-        metadata["dagster/column_lineage"] = column_lineage(view, registry)
-        metadata["column_lineage"] = dg.MetadataValue.md(lineage_table(view, registry))
+        metadata["dagster/column_lineage"] = column_lineage(words.lineage(view), registry)
+        metadata["column_lineage"] = dg.MetadataValue.md(lineage_table(view, words.lineage(view), registry))
     if partitions > 1:
         return metadata
     measured = [column for column in figures if column.name not in view.schema.entities]
