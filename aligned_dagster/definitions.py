@@ -11,24 +11,28 @@ from aligned_dagster.orchestration.definitions import build_definitions
 from aligned_dagster.orchestration.project import ProjectSettings
 from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
 
-gc.disable()  # all that is made here stays, and to look through it for garbage again and again takes a sixth of the time
-_settings = ProjectSettings.find()
 
-defs: dg.Definitions = build_definitions(
-    _settings.load_store(),
-    ContractTranslator(
-        TranslatorSettings(
-            quarantine_days=_settings.quarantine_days,
-            automation_running=_settings.automation == "running",
-            observe_every=_settings.observed_every(),
-        )
-    ),
-    assets=_settings.load_assets(),
-    executor=dg.in_process_executor if _settings.executor == "in_process" else dg.multiprocess_executor,
-    lock=ContractsLock.read(_settings.root),
-    git=_settings.git,
-)
-"""Every contract of the project as Dagster definitions."""
+def _of_project(settings: ProjectSettings) -> dg.Definitions:
+    return build_definitions(
+        settings.load_store(),
+        ContractTranslator(
+            TranslatorSettings(
+                quarantine_days=settings.quarantine_days,
+                automation_running=settings.automation == "running",
+                observe_every=settings.observed_every(),
+            )
+        ),
+        assets=settings.load_assets(),
+        executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,
+        lock=ContractsLock.read(settings.root),
+        git=settings.git,
+    )
 
-gc.freeze()
-gc.enable()
+
+gc.disable()  # all that is made here stays; to look through it for garbage again and again takes a sixth of the time
+try:
+    defs: dg.Definitions = _of_project(ProjectSettings.find())
+    """Every contract of the project as Dagster definitions."""
+    gc.freeze()
+finally:
+    gc.enable()
