@@ -14,6 +14,10 @@ FOREGROUND := $(BIN)/python -m tools.foreground --storage $(STORAGE)
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --group build $(UPGRADE)
 
+PEERS := $(basename $(notdir $(wildcard benchmarks/peers/*.in)))
+LOCK_PEER := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(UPGRADE)
+
 STORAGES := files postgres s3 azure
 ifneq ($(filter run materialize,$(MAKECMDGOALS)),)
 ifneq ($(words $(STORAGE))$(filter $(STORAGE),$(STORAGES)),1$(STORAGE))
@@ -53,11 +57,10 @@ lock: .venv/build.stamp ## Write requirements/*.txt from pyproject.toml; UPGRADE
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra demo -c requirements/dev.txt -o requirements/run.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/build.txt
+	$(foreach peer,$(PEERS),$(LOCK_PEER) benchmarks/peers/$(peer).in -o benchmarks/peers/$(peer).txt &&) true
 
-bench: .venv/dev.stamp ## Measure PostgreSQL, bytes read from S3, point-in-time joins; writes benchmarks/results/*.md
-	@$(BIN)/python -m benchmarks.postgres
-	@$(BIN)/python -m benchmarks.objects
-	@$(BIN)/python -m benchmarks.point_in_time
+bench: .venv/dev.stamp ## Measure beside the peers; QUICK=1 in minutes, ONLY=name; writes benchmarks/results
+	@$(BIN)/python -m benchmarks $(ONLY) $(if $(QUICK),--quick)
 
 clean: ## Remove .venv and caches; data/ and dagster_home/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
