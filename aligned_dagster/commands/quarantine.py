@@ -58,6 +58,8 @@ def show(contract: str, run: str, limit: int, as_json: bool) -> None:
 def release(contract: str, run: str, as_json: bool) -> None:
     """Audit the rows of CONTRACT that RUN kept aside once more, and publish those that keep the contract now.
 
+    Dagster is told, so that what is downstream runs where it is eager; of a contract with partitions it is not.
+
     A row takes the place of a stored one of the same key. Rows that still break a rule stay in the quarantine. Ends with
     1, and changes nothing, when a blocking rule is broken or no row can be published.
     """
@@ -126,11 +128,15 @@ def _rows(contract: str, run: str, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def _release(contract: str, run: str) -> Release:
+def _release(contract: str, run: str) -> tuple[Release, bool]:
     from aligned_dagster.contracts.quarantine import release
 
-    [view] = _views((contract,))
-    return release(view, run)
+    settings = project()
+    view = settings.load_store().view(contract)
+    released = release(view, run)
+    from aligned_dagster.orchestration.releasing import report_release
+
+    return released, report_release(settings, view.name, run, released)
 
 
 def _drop(contract: str | None, run: str | None, days: float | None) -> Listed:
@@ -173,12 +179,21 @@ def _print_rows(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def _print_release(console: Console, done: Release) -> None:
+def _print_release(console: Console, released: tuple[Release, bool]) -> None:
+    done, is_told = released
     stay = f" {done.kept:,} still break a rule and stay in the quarantine." if done.kept else ""
     aside = done.publication.quarantine
     others = f" Rows that break a rule beside the stored ones are in {aside}." if aside else ""
+    told = (
+        " Dagster knows of it."
+        if is_told
+        else " Dagster does not know of it: materialise what reads the contract."
+    )
     console.print(
-        f"{done.released:,} rows are published.{stay}{others}", highlight=False, soft_wrap=True, markup=False
+        f"{done.released:,} rows are published.{stay}{others}{told}",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
     )
 
 
@@ -195,5 +210,11 @@ def _runs_form(runs: Listed) -> list[dict[str, Any]]:
     ]
 
 
-def _release_form(done: Release) -> dict[str, Any]:
-    return {"released": done.released, "kept": done.kept, "quarantine": done.publication.quarantine}
+def _release_form(released: tuple[Release, bool]) -> dict[str, Any]:
+    done, is_told = released
+    return {
+        "released": done.released,
+        "kept": done.kept,
+        "quarantine": done.publication.quarantine,
+        "reported": is_told,
+    }

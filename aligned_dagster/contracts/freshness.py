@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aligned_dagster.errors import SourceNotFoundError
+from aligned_dagster.features.durations import ago
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
@@ -39,7 +40,7 @@ class Freshness:
         """A sentence about the newest row and its age."""
         if self.newest is None or self.age is None:
             return f"The newest {self._what} is not known: no row is stored that tells one."
-        apart = f"{abs(self.age)} {'in the future' if self.age < dt.timedelta() else 'ago'}"
+        apart = ago(self.age)
         if self.measured == "modified":
             return f"The storage changed last at {self.newest:%Y-%m-%d %H:%M:%S} UTC, {apart}."
         return f"The newest {self._what} is {self.newest:%Y-%m-%d %H:%M:%S} UTC, {apart}."
@@ -74,7 +75,7 @@ def measure_freshness(view: FeatureView[Any], now: dt.datetime | None = None) ->
     ...     at = EventTimestamp()
     >>> found = measure_freshness(Reading, now=dt.datetime(2026, 1, 1, 8, tzinfo=dt.UTC))
     >>> found.status, found.words
-    ('warn', 'The newest event timestamp is 2026-01-01 00:00:00 UTC, 8:00:00 ago.')
+    ('warn', 'The newest event timestamp is 2026-01-01 00:00:00 UTC, 8 hours ago.')
     """
     event, created = view.schema.event_timestamp, view.schema.created_timestamp
     column = event or created

@@ -71,10 +71,35 @@ def automation_sensors(
     return [sensor]
 
 
+def check_condition(*, divided: bool, cron: str | None = None) -> dg.AutomationCondition[Any]:
+    """When a check in an op of its own is made without being asked for: with, or after, what it is about.
+
+    Args:
+        divided: whether what it is about has partitions. The check has none, and cannot be part of their runs.
+        cron: when it is made besides.
+    """
+    with accepted_previews():
+        condition = dg.AutomationCondition
+        updated = condition.newly_updated()
+        rows = condition.any_deps_match(updated) if divided else condition.any_deps_updated()
+        due: dg.AutomationCondition[Any] = rows if cron is None else rows | condition.cron_tick_passed(cron)
+        return due.since_last_handled() & ~condition.any_deps_in_progress() & ~condition.in_progress()
+
+
 def conditions_of(assets: Iterable[Any]) -> dict[dg.AssetKey, dg.AutomationCondition[Any]]:
-    """Asset key to condition, of whatever `dagster.Definitions` takes as an asset; those without one are left out."""
+    """Asset key to condition, of whatever `dagster.Definitions` takes as an asset or as a check of one.
+
+    A check counts as its asset. Those without a condition are left out.
+    """
     found: dict[dg.AssetKey, dg.AutomationCondition[Any]] = {}
     for asset in assets:
+        if isinstance(asset, dg.AssetChecksDefinition):
+            found |= {
+                spec.asset_key: spec.automation_condition
+                for spec in asset.check_specs
+                if spec.automation_condition is not None and spec.asset_key not in found
+            }
+            continue
         specs = [asset] if isinstance(asset, dg.AssetSpec) else getattr(asset, "specs", ())
         found |= {
             spec.key: spec.automation_condition for spec in specs if spec.automation_condition is not None

@@ -86,6 +86,10 @@ def build_definitions(
     others = [asset for asset in assets if recipe_of(asset) is None]
     running = translator.settings.automation_running
     own = [_asset(view, recipes.get(name), registry, translator) for name, view in views.items()]
+    checks = [
+        *freshness_checks(views.values(), registry, translator),
+        *model_checks(views.values(), registry, translator),
+    ]
     if git is not None:
         own = linked_to_git(own, git)
     return dg.Definitions(
@@ -96,15 +100,12 @@ def build_definitions(
             *read_only_assets(registry, translator),
             *others,
         ],
-        asset_checks=[
-            *freshness_checks(views.values(), registry, translator),
-            *model_checks(views.values(), registry, translator),
-        ],
+        asset_checks=checks,
         schedules=schedules(views.values(), registry, running=running),
         sensors=[
             *discovery_sensors(registry),
             *observation_sensors(registry, translator, running=running),
-            *automation_sensors(conditions_of([*own, *others]), running=running),
+            *automation_sensors(conditions_of([*own, *others, *checks]), running=running),
         ],
         resources={
             **{key: contract_io_manager(registry, names) for key, names in sorted(readers.items())},

@@ -1,8 +1,9 @@
 """How old the data are, as a check of every contract that says how old they may be: it never blocks.
 
 Each is an op of its own, which runs after the materialisation and can be run again, alone: from the page of the check,
-or by a job or schedule over `AssetSelection.checks(...)`. The freshness policy of the asset goes by its last run; this
-goes by the rows, so that a run which publishes old rows is told apart from one that publishes new ones.
+or by a job or schedule over `AssetSelection.checks(...)`. Where automation is on, it is made whenever the asset is
+materialised, and now and then without that, as data get old by themselves. The freshness policy of the asset goes by its
+last run; this goes by the rows, so that a run which publishes old rows is told apart from one that publishes new ones.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import dagster as dg
 from aligned_dagster.contracts.freshness import measure_freshness
 from aligned_dagster.errors import AlignedError, ContractError
 from aligned_dagster.features.location import at
+from aligned_dagster.orchestration.automation import check_condition
 from aligned_dagster.orchestration.checks import checks_of
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.summary import UNACCEPTABLE
@@ -59,7 +61,7 @@ def freshness_checks(
                 f"A rule of {view.name} is called {FRESHNESS!r}, as is the check of its acceptable_freshness. "
                 f"Give the rule another name.{at(view.location)}"
             )
-        checks.append(_check(view, registry.key_of(view.name), now))
+        checks.append(_check(view, registry, now))
     return checks
 
 
@@ -109,7 +111,23 @@ def _limits(view: FeatureView[Any]) -> str:
     return f"{', '.join(told).capitalize()}."
 
 
-def _check(view: FeatureView[Any], key: dg.AssetKey, now: Clock) -> dg.AssetChecksDefinition:
+def how_often(view: FeatureView[Any]) -> str:
+    """The cron expression of the moments at which the age of a contract's data is looked at, whatever runs.
+
+    Ten minutes apart where the shorter of its limits is less than six hours, an hour where it is less than two days, and
+    six hours otherwise.
+
+    Args:
+        view: the contract, which states a limit.
+    """
+    limits = (view.acceptable_freshness, view.unacceptable_freshness)
+    shortest = min(limit for limit in limits if limit is not None)
+    if shortest < dt.timedelta(hours=6):
+        return "*/10 * * * *"
+    return "0 * * * *" if shortest < dt.timedelta(days=2) else "0 */6 * * *"
+
+
+def _check(view: FeatureView[Any], registry: ContractRegistry, now: Clock) -> dg.AssetChecksDefinition:
     """An asset check in an op of its own, without partitions: it is about all rows that are stored."""
 
     def compute() -> dg.AssetCheckResult:
@@ -118,9 +136,10 @@ def _check(view: FeatureView[Any], key: dg.AssetKey, now: Clock) -> dg.AssetChec
     # Dagster wants types, not their names.
     compute.__annotations__ |= {"return": dg.AssetCheckResult}
     decorate: Any = dg.asset_check(
-        asset=key,
+        asset=registry.key_of(view.name),
         name=FRESHNESS,
         description=f"The newest row that is stored, whenever it was written. {_limits(view)}",
+        automation_condition=check_condition(divided=view.name in registry.partitions, cron=how_often(view)),
     )
     check: dg.AssetChecksDefinition = decorate(compute)
     return check

@@ -22,6 +22,7 @@ from aligned_dagster.contracts.facts import facts_frame
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.contracts.model_inputs import TrainedOn, input_rows, training_sets_of
 from aligned_dagster.errors import AlignedError
+from aligned_dagster.orchestration.automation import check_condition
 from aligned_dagster.orchestration.partition_runs import Part
 from aligned_dagster.orchestration.plots import bars, calibration_bars, calibration_plot
 from aligned_dagster.orchestration.registry import ContractRegistry
@@ -268,6 +269,7 @@ def _check(
         name=name,
         description=description,
         additional_deps=[dep for dep in deps if dep != key],
+        automation_condition=check_condition(divided=partitions is not None),
     )
     check: dg.AssetChecksDefinition = decorate(compute)
     return check

@@ -16,8 +16,8 @@ from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 if TYPE_CHECKING:
     from dagster._core.events.log import EventLogEntry
 
-MACHINE = "aligned_dagster/machine"
-"""The tag of a run that names the machine on which its process is."""
+MACHINE = ".dagster/aligned_machine"
+"""The tag of a run that names the machine on which its process is; the UI does not show it."""
 
 _AT_ONCE = 2.0
 """Seconds by which the clock of the system may differ from that of an event."""

@@ -64,7 +64,7 @@ def materialize(
         for node in definition.nodes:
             result.expect(node.name, _assets_of(definition, node.name))
     begin(result)
-    with _instance() as instance:
+    with project_instance() as instance:
         for batch, job in zip(batches, jobs, strict=True):
             ready = _ready(batch, repository.asset_graph, result)
             ready = [key for key in ready if _registered(key, repository, instance, result)]
@@ -207,7 +207,7 @@ def _without_waiting_for_the_disk(connection: object, _record: object) -> None:
         connection.execute("PRAGMA synchronous = NORMAL").close()
 
 
-def _instance() -> dg.DagsterInstance:
+def project_instance() -> dg.DagsterInstance:
     """The persistent instance, without the processes that copy this one's output into the UI.
 
     The output of the run goes to the terminal, where somebody is looking.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ICONS = {"function": "python", "sklearn": "scikitlearn"}
 """Kinds of models under the names for which the UI has icons."""
 _NEVER = timedelta(days=36_500)
+_SHORTEST_WINDOW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -193,10 +194,13 @@ class ContractTranslator:
     def get_freshness_policy(self, view: FeatureView[Any]) -> dg.FreshnessPolicy | None:
         """Warns after `acceptable_freshness`, fails after `unacceptable_freshness`.
 
-        With only the first one it never fails: Dagster wants a second window, which is then a century.
+        It goes by the last materialisation, and the check `freshness` by the data. With only the first one it never
+        fails: Dagster wants a second window, which is then a century. Windows of less than a minute it does not take:
+        there is no policy then.
         """
         warn, fail = view.acceptable_freshness, view.unacceptable_freshness
-        if fail is None and warn is None:
+        shortest = min((limit for limit in (warn, fail) if limit is not None), default=None)
+        if shortest is None or shortest < _SHORTEST_WINDOW:
             return None
         if fail is None:
             return dg.FreshnessPolicy.time_window(fail_window=_NEVER, warn_window=warn)

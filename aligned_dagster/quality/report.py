@@ -170,7 +170,7 @@ class AuditReport:
         """The failures as sentences, one a line, each with its first broken row."""
         lines = [f"{len(self.failures)} of {len(self.outcomes)} checks of {self.contract!r} failed:"]
         for outcome in self.failures:
-            row = "" if outcome.sample.is_empty() else f", such as {outcome.sample.row(0, named=True)!r}"
+            row = f", such as {_plain(outcome.sample.row(0, named=True))!r}" if outcome.sample.height else ""
             lines.append(f"  {outcome.name} ({outcome.on_violation}): {outcome.describe()}{row}")
         if self.passed:
             return f"All {len(self.outcomes)} checks of {self.contract!r} passed."

@@ -11,7 +11,7 @@ import pytest
 from aligned_dagster import ContractStore, FileSource, InMemorySource, Int32, feature_view, rule
 from aligned_dagster.errors import ContractError
 from aligned_dagster.orchestration import build_definitions
-from aligned_dagster.orchestration.freshness_checks import freshness_checks
+from aligned_dagster.orchestration.freshness_checks import freshness_checks, how_often
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.summary import RunSummary
 from aligned_dagster.orchestration.translator import ContractTranslator
@@ -119,3 +119,76 @@ def test_a_rule_of_the_same_name_is_refused(tmp_path):
 
     with pytest.raises(ContractError, match="Give the rule another name"):
         build_definitions(ContractStore([Row]), Bare())
+
+
+class Ticks:
+    """What the automation asks for, tick by tick, from the present on: events have the time at which they are recorded."""
+
+    def __init__(self, defs: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self.defs, self.instance = defs, instance
+        self.cursor: Any = None
+
+    def after(self, hours: int = 0) -> set[str]:
+        """What is asked for now, or so much later."""
+        result = dg.evaluate_automation_conditions(
+            self.defs,
+            self.instance,
+            dg.AssetSelection.assets("flight"),  # with its checks
+            cursor=self.cursor,
+            evaluation_time=dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours),
+        )
+        self.cursor = result.cursor
+        return {one.key.to_user_string() for one in result.results if one.true_subset.size}
+
+
+def test_it_is_made_after_each_materialisation_and_when_time_has_passed(airline, run, instance):
+    defs = build_definitions(airline.store(acceptable_freshness=3 * DAY))
+    ticks = Ticks(defs, instance)
+    run(defs)
+    ticks.after()
+    assert ticks.after() == set()
+
+    instance.report_runless_asset_event(dg.AssetMaterialization("flight"))
+    assert ticks.after() == {"flight:freshness"}
+
+    run(defs, "flight")  # in which it is made as well
+    assert ticks.after() == set()
+    assert ticks.after(hours=6) == {"flight:freshness"}
+
+
+def test_it_runs_with_the_asset_that_the_automation_materialises(airline, run, instance):
+    defs = build_definitions(airline.store(acceptable_freshness=3 * DAY, automation="eager"))
+    ticks = Ticks(defs, instance)
+    run(defs)
+    ticks.after()
+
+    run(defs, "airport")
+
+    assert ticks.after() == {"flight", "flight:freshness"}
+
+
+def test_one_sensor_starts_them_also_where_no_contract_has_an_automation(airline):
+    defs = build_definitions(airline.store(acceptable_freshness=DAY))
+    [sensor] = [one for one in defs.sensors if one.name == "contracts_automation"]
+    assert CHECK in sensor.asset_selection.resolve_checks(defs.resolve_asset_graph())
+
+
+@pytest.mark.parametrize(
+    ("limit", "cron"),
+    [
+        (dt.timedelta(hours=1), "*/10 * * * *"),
+        (dt.timedelta(hours=6), "0 * * * *"),
+        (dt.timedelta(days=2), "0 */6 * * *"),
+    ],
+)
+def test_how_often_it_is_made_goes_by_the_limit(airline, limit, cron):
+    view = airline.store(acceptable_freshness=limit).view("flight")
+    assert how_often(view) == cron
+
+
+def test_limits_of_seconds_are_checked_and_have_no_policy(airline, run, instance):
+    defs = build_definitions(airline.store(acceptable_freshness=dt.timedelta(seconds=30)))
+    assert run(defs).success
+    node = defs.resolve_asset_graph().get(dg.AssetKey("flight"))
+    assert node.freshness_policy is None
+    assert not alone(defs, instance).passed
