@@ -12,6 +12,15 @@ from tools.servers.redshift import RedshiftServer
 from tools.servers.s3 import S3Server, juicefs_server, moto_server
 
 
+SLOW = ("operations", "daemon", "ui", "test_component.py", "test_crashes.py", "test_demo_storage.py")
+"""Parts of the paths of modules that take minutes, each a whole deployment or a process for each test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow modules first, so that the workers that share out the modules end at about the same time."""
+    items.sort(key=lambda item: not any(part in SLOW for part in item.path.parts))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server."""

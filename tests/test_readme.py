@@ -32,6 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (folder / note.removeprefix("file=")).write_text(code)
     before = os.getcwd()
     os.chdir(folder)
+    sys.modules.pop("contracts", None)  # of another test's folder
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))

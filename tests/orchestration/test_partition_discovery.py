@@ -9,6 +9,7 @@ import pytest
 from aligned_dagster import ContractStore, EventTimestamp, FileSource, Int32, String, feature_view
 from aligned_dagster.contracts.lock import ContractsLock
 from aligned_dagster.orchestration import build_definitions
+from aligned_dagster.orchestration.discovery import SENSOR
 
 ROWS = pl.DataFrame({"id": [1, 2, 3], "country": ["no", "dk/fo", None], "year": [2024, 2024, 2023]})
 FLIGHT = dg.AssetKey("flight")
@@ -19,7 +20,7 @@ def look(instance):
     """One tick of the sensor, carried out as the daemon does it."""
 
     def tick(defs: dg.Definitions) -> dg.SensorResult | dg.SkipReason:
-        [sensor] = defs.sensors
+        [sensor] = [one for one in defs.sensors if one.name == SENSOR]
         with dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def()) as context:
             result = sensor(context)
         if isinstance(result, dg.SensorResult):
