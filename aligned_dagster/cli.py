@@ -7,6 +7,7 @@ import click
 from aligned_dagster.commands.check import check
 from aligned_dagster.commands.completion import completion
 from aligned_dagster.commands.export import export
+from aligned_dagster.commands.group import Commands
 from aligned_dagster.commands.import_contracts import import_contracts
 from aligned_dagster.commands.infer import infer
 from aligned_dagster.commands.init import init
@@ -19,6 +20,7 @@ from aligned_dagster.commands.show import show
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExamples:\n  aligned-dagster init shop\n  aligned-dagster infer sales.csv\n"
     '  eval "$(aligned-dagster completion bash)"',
@@ -28,7 +30,8 @@ def main() -> None:
     """Contracts on data, run by Dagster.
 
     Every command ends with 0 when all is well, 1 when something is wrong, 2 on a wrong option or argument, 130 on Ctrl-C.
-    With --json a command prints JSON and nothing else on standard output: {"error": "..."} where it cannot answer.
+    With --json a command prints JSON and nothing else on standard output: {"error": "..."} where it cannot answer,
+    a wrong option or argument included.
     """
 
 

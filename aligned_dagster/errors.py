@@ -54,6 +54,19 @@ class SourceNotFoundError(SourceError):
     """The file, directory, table or object does not exist."""
 
 
+class NothingStoredError(SourceNotFoundError):
+    """The bucket or database is there, and the file, directory or table in it is not.
+
+    Args:
+        message: what is missing, and what to do.
+        place: the address at which nothing is.
+    """
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class UnreadableSourceError(SourceError):
     """The bytes are there but are not what the contract says they are."""
 

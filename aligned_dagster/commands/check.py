@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 _TITLES = {
     "file": "Contracts",
+    "profile": "Profiles",
+    "definitions": "Definitions",
     "credential": "Environment variables",
     "source": "Sources",
     "storage": "Storage",
 }
+
+_NAMED = 8
+"""The most contracts that are named as those that need one thing."""
 
 
 @click.command(
@@ -27,12 +32,14 @@ _TITLES = {
 )
 @json_option
 def check(as_json: bool) -> None:
-    """Check that all contracts load and fit each other, sources can be reached and credentials are there.
+    """Check that all contracts load and fit each other, Dagster can load them, sources can be reached and credentials are
+    there.
 
-    Headers, footers and catalogs are looked at, and no row. Of a credential the name of its environment variable is
-    told, and never what it holds.
+    Headers, footers and catalogs are looked at, and no row; they are those of the profile that is used. Of a credential
+    the name of its environment variable is told, and never what it holds.
 
-    Ends with 0 when everything is there, 1 when something is not.
+    Ends with 0 when everything is there, 1 when something is not. A profile that is not used and does not fit is a
+    warning.
     """
     raise SystemExit(answer(as_json, _findings, _show, _form, _code))
 
@@ -40,8 +47,13 @@ def check(as_json: bool) -> None:
 def _findings() -> list[Finding]:
     settings = project()
     from aligned_dagster.contracts.checking import check_files, check_places
+    from aligned_dagster.orchestration.project_check import check_definitions, check_profiles
 
-    store, found = check_files(settings.contract_globs())
+    store, files = check_files(settings.contract_globs())
+    store, profiles = check_profiles(settings, store)
+    found = [*files, *profiles]
+    if all(one.ok for one in found):  # otherwise it is known already why they cannot be loaded
+        found.append(check_definitions(settings, store))
     return [*found, *check_places(store)]
 
 
@@ -57,14 +69,25 @@ def _show(console: Console, found: list[Finding]) -> None:
         for name in ("", "what", "needed by", "found"):
             table.add_column(name, overflow="fold")
         for one in rows:
-            sign = "[green]ok[/]" if one.ok else "[red]wrong[/]"
-            table.add_row(sign, escape(one.subject), escape(", ".join(one.contracts)), escape(one.words))
+            sign = "[red]wrong[/]" if not one.ok else "[yellow]warning[/]" if one.warns else "[green]ok[/]"
+            needed = _several(one.contracts)
+            table.add_row(sign, escape(one.subject), escape(needed), escape(one.words))
         console.print(table)
-    wrong = sum(not one.ok for one in found)
+    wrong, warned = sum(not one.ok for one in found), sum(one.warns for one in found)
     if wrong:
-        console.print(f"[red]{wrong} of {len(found)} are wrong.[/]", highlight=False)
+        console.print(
+            f"[red]{wrong} of {len(found)} {'is' if wrong == 1 else 'are'} wrong.[/]", highlight=False
+        )
+    elif warned:
+        told = "1 warning" if warned == 1 else f"{warned} warnings"
+        console.print(f"Nothing of {len(found)} is wrong, with [yellow]{told}[/].", highlight=False)
     else:
         console.print(f"All {len(found)} are as they should be.", highlight=False)
+
+
+def _several(contracts: tuple[str, ...]) -> str:
+    """Names of contracts, or how many where a table has no room for them."""
+    return ", ".join(contracts) if len(contracts) <= _NAMED else f"{len(contracts):,} contracts"
 
 
 def _form(found: list[Finding]) -> dict[str, Any]:

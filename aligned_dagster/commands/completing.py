@@ -22,14 +22,18 @@ def complete_contract(context: Context, parameter: Parameter, incomplete: str) -
 
 
 def complete_selection(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """The assets of a selection such as `shops,+sales`: its last name is completed, the others stay."""
+    """The assets of a selection such as `shops,+sales`: its last name is completed, the others stay.
+
+    Those that are arguments already are left out.
+    """
     before, comma, last = incomplete.rpartition(",")
+    given = {name.lstrip("+") for name in (*before.split(","), *(context.params.get("assets") or ()))}
     plus = last[: len(last) - len(last.lstrip("+"))]
     known = contract_names()
     return [
         CompletionItem(f"{before}{comma}{plus}{name}")
         for name in known
-        if name.startswith(last[len(plus) :]) and name not in before.split(",")
+        if name.startswith(last[len(plus) :]) and name not in given
     ]
 
 

@@ -11,6 +11,7 @@ from aligned_dagster.commands.completing import complete_contract
 from aligned_dagster.commands.terminal import answer, json_option, project
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Console
 
     from aligned_dagster.contracts.feature_view import FeatureView
@@ -47,8 +48,13 @@ def list_(contracts: tuple[str, ...], as_json: bool) -> None:
 @click.option("--limit", default=_SHOWN, show_default=True, type=click.IntRange(1), help="Rows at most.")
 @json_option
 def show(contract: str, run: str, limit: int, as_json: bool) -> None:
-    """Show the rows of CONTRACT that RUN kept aside: the rules that each broke, its key, the rest."""
-    raise SystemExit(answer(as_json, lambda: _rows(contract, run, limit), _print_rows, lambda found: found))
+    """Show the rows of CONTRACT that RUN kept aside: the rules that each broke, its key, the rest.
+
+    Of RUN, as everywhere here, its first letters do, as long as no other run has the same.
+    """
+    from aligned_dagster.commands.rows import json_rows
+
+    raise SystemExit(answer(as_json, lambda: _rows(contract, run, limit), _print_rows, json_rows))
 
 
 @quarantine.command(epilog="\b\nExample:\n  aligned-dagster quarantine release weather RUN")
@@ -111,21 +117,36 @@ def _listed(names: tuple[str, ...]) -> Listed:
     return sorted(runs, key=lambda one: one[1].kept_at)
 
 
-def _rows(contract: str, run: str, limit: int) -> list[dict[str, Any]]:
-    import json
+def _run_of(view: FeatureView[Any], given: str) -> str:
+    """The whole id of the run that begins so; what was given where there is none.
 
+    Raises:
+        RequestError: several runs begin so.
+    """
+    from aligned_dagster.contracts.quarantine import quarantines
+    from aligned_dagster.errors import RequestError
+
+    known = list(dict.fromkeys(run.run_id for run in quarantines(view)))
+    found = [run_id for run_id in known if run_id.startswith(given)]
+    if given in known or not found or not given:
+        return given
+    if len(found) > 1:
+        raise RequestError(
+            f"{len(found)} runs that keep rows of {view.name!r} aside begin with {given!r}: "
+            f"{', '.join(found)}. Give more letters."
+        )
+    return found[0]
+
+
+def _rows(contract: str, run: str, limit: int) -> pl.DataFrame:
     from aligned_dagster.contracts.quarantine import read
     from aligned_dagster.quality.audit import broken_rules_column
 
     [view] = _views((contract,))
-    rows = read(view, run).head(limit).collect()
+    rows = read(view, _run_of(view, run)).head(limit).collect()
     rules = broken_rules_column(view.schema.names)
     first = [name for name in (rules, *view.schema.key) if name in rows.columns]
-    ordered = rows.select(*first, *(name for name in rows.columns if name not in first))
-    return [
-        {name: json.loads(json.dumps(value, default=str)) for name, value in row.items()}
-        for row in ordered.to_dicts()
-    ]
+    return rows.select(*first, *(name for name in rows.columns if name not in first))
 
 
 def _release(contract: str, run: str) -> tuple[Release, bool]:
@@ -133,6 +154,7 @@ def _release(contract: str, run: str) -> tuple[Release, bool]:
 
     settings = project()
     view = settings.load_store().view(contract)
+    run = _run_of(view, run)
     released = release(view, run)
     from aligned_dagster.orchestration.releasing import report_release
 
@@ -145,7 +167,7 @@ def _drop(contract: str | None, run: str | None, days: float | None) -> Listed:
 
     views = _views((contract,) if contract is not None else ())
     if run is not None:
-        return [(view.name, one) for view in views for one in drop(view, run)]
+        return [(view.name, one) for view in views for one in drop(view, _run_of(view, run))]
     if days is None:
         days = project().quarantine_days
     if days is None:
@@ -168,20 +190,20 @@ def _print_runs(console: Console, runs: Listed, done: str = "") -> None:
     console.print(table)
 
 
-def _print_rows(console: Console, rows: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+def _print_rows(console: Console, rows: pl.DataFrame) -> None:
+    import polars as pl
 
-    table = Table(*(escape(name) for name in rows[0]) if rows else ())
-    for row in rows:
-        cells = (", ".join(map(str, cell)) if isinstance(cell, list) else str(cell) for cell in row.values())
-        table.add_row(*(escape(cell) for cell in cells))
-    console.print(table)
+    from aligned_dagster.commands.rows import rows_table
+
+    lists = [name for name in rows.columns[:1] if rows.schema[name] == pl.List(pl.String)]
+    console.print(rows_table(rows.with_columns(pl.col(lists).list.join(", "))))
 
 
 def _print_release(console: Console, released: tuple[Release, bool]) -> None:
     done, is_told = released
-    stay = f" {done.kept:,} still break a rule and stay in the quarantine." if done.kept else ""
+    one = done.released == 1
+    breaks = "breaks a rule and stays" if done.kept == 1 else "break a rule and stay"
+    stay = f" {done.kept:,} still {breaks} in the quarantine." if done.kept else ""
     aside = done.publication.quarantine
     others = f" Rows that break a rule beside the stored ones are in {aside}." if aside else ""
     told = (
@@ -190,7 +212,7 @@ def _print_release(console: Console, released: tuple[Release, bool]) -> None:
         else " Dagster does not know of it: materialise what reads the contract."
     )
     console.print(
-        f"{done.released:,} rows are published.{stay}{others}{told}",
+        f"{done.released:,} {'row is' if one else 'rows are'} published.{stay}{others}{told}",
         highlight=False,
         soft_wrap=True,
         markup=False,

@@ -67,7 +67,9 @@ def _rows(asked: str, limit: int | None, columns: list[str] | None) -> pl.DataFr
 
 
 def _printed(rows: pl.DataFrame) -> int:
-    click.echo(rows.write_json())
+    from aligned_dagster.commands.rows import json_text
+
+    click.echo(json_text(rows))
     return 0
 
 
@@ -86,13 +88,10 @@ def _csv(rows: pl.DataFrame) -> int:
 
 
 def _table(told: Console, rows: pl.DataFrame, most: int) -> int:
-    from rich.markup import escape
-    from rich.table import Table
+    from aligned_dagster.commands.rows import rows_table
 
-    table = Table(*(escape(name) for name in rows.columns))
-    for row in rows.head(most).iter_rows():
-        table.add_row(*("[dim]null[/]" if value is None else escape(str(value)) for value in row))
-    told.print(table)
+    told.print(rows_table(rows.head(most)))
     if rows.height > most:
-        told.print(f"The first {most} rows; --limit gives more.", highlight=False)
+        first = "The first row" if most == 1 else f"The first {most} rows"
+        told.print(f"{first}; --limit gives more.", highlight=False)
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,38 +24,53 @@ if TYPE_CHECKING:
 
     from aligned_dagster.orchestration.summary import RunSummary
 
-_select = click.option(
-    "--select",
-    metavar="ASSETS",
-    shell_complete=complete_selection,
-    help="Only these assets, as in 'flights' or '+flights' (with all upstream).",
-)
+_NAMES = "assets"
+_SELECT = "select"
+
+
+def _selection(command: Callable[..., None]) -> Callable[..., None]:
+    """The assets of a run, as arguments and as an option that mean the same: `select` holds both."""
+
+    @functools.wraps(command)
+    def with_both(**given: Any) -> None:
+        assets, select = given.pop(_NAMES), given.pop(_SELECT)
+        named = [*assets, *([select] if select is not None else [])]
+        command(**given, select=",".join(named) if named else None)
+
+    words = (
+        "Only these assets, as ASSETS: 'flights', or '+flights' (with all upstream); commas between several."
+    )
+    option = click.option(f"--{_SELECT}", metavar="ASSETS", shell_complete=complete_selection, help=words)
+    argument = click.argument(_NAMES, metavar="[ASSETS]...", nargs=-1, shell_complete=complete_selection)
+    return argument(option(with_both))
 
 
 @click.command(
     short_help="Compute, audit and publish.",
-    epilog="\b\nExamples:\n  aligned-dagster materialize\n  aligned-dagster materialize --select +flights\n"
+    epilog="\b\nExamples:\n  aligned-dagster materialize\n  aligned-dagster materialize +flights\n"
     "  aligned-dagster materialize --json | jq .success",
 )
-@_select
+@_selection
 @json_option
 def materialize(select: str | None, as_json: bool) -> None:
-    """Compute, audit and publish the contracts of the project, all partitions included.
+    """Compute, audit and publish the contracts of the project, all partitions included; or only those of ASSETS.
 
-    Ends with 0 when everything was published (warnings and quarantined rows included), 1 when something
-    failed, 130 on Ctrl-C.
+    ASSETS are names of contracts, '+flights' for one with all upstream of it.
+
+    Ends with 0 when everything was published, 1 when something failed, 130 on Ctrl-C. Warnings, quarantined rows and
+    data older than their unacceptable_freshness are told, and leave it at 0, as the rows are published.
     """
     raise SystemExit(_materialize_json(select) if as_json else guarded(console(), lambda c: _run(c, select)))
 
 
 @click.command(
     short_help="A run on made-up rows.",
-    epilog="\b\nExamples:\n  aligned-dagster dummy\n  aligned-dagster dummy --select flights --json",
+    epilog="\b\nExamples:\n  aligned-dagster dummy\n  aligned-dagster dummy flights --json",
 )
-@_select
+@_selection
 @json_option
 def dummy(select: str | None, as_json: bool) -> None:
-    """Compute and audit the contracts of the project on made-up rows, in a Dagster storage of their own.
+    """Compute and audit the contracts of the project, or those of ASSETS, on made-up rows, in a Dagster storage of their own.
 
     No source is touched, nothing is published and no credential is needed. Ends as `materialize` does.
     """
@@ -83,9 +100,9 @@ def dummy(select: str | None, as_json: bool) -> None:
     "--port", default=3000, show_default=True, type=click.IntRange(1, 65_535), help="Port of the UI."
 )
 @click.option("--keep-going", is_flag=True, help="Serve the UI even if the run failed.")
-@_select
+@_selection
 def run(port: int, keep_going: bool, select: str | None) -> None:
-    """Materialise the project, then serve its Dagster UI until Ctrl-C.
+    """Materialise the project, or ASSETS of it, then serve its Dagster UI until Ctrl-C.
 
     Ends with 130 on Ctrl-C, with 1 when the run or the UI failed.
     """
@@ -110,8 +127,10 @@ def _run(console: Console, select: str | None) -> int:
     settings = project()
     with RunProgress(console) as progress:
         from aligned_dagster.orchestration import running
+        from aligned_dagster.orchestration.project_definitions import check_loads
 
         running.use_home(settings)
+        check_loads(settings)
         summary = running.materialize(settings, select, begin=progress.begin, observe=progress.show)
     print_summary(console, summary)
     if summary.success:
@@ -131,8 +150,10 @@ def _materialize_json(select: str | None) -> int:
     def made() -> RunSummary:
         settings = project()
         from aligned_dagster.orchestration import running
+        from aligned_dagster.orchestration.project_definitions import check_loads
 
         running.use_home(settings)
+        check_loads(settings)
         return running.materialize(settings, select, begin=lambda _: None, observe=lambda *_: None)
 
     def told(summary: RunSummary) -> int:
@@ -173,6 +194,7 @@ def _form(summary: RunSummary) -> dict[str, Any]:
                 "check": check.check,
                 "words": check.words,
                 "blocks": check.blocks,
+                "severity": "warning" if check.warns else "error",
                 "quarantine": check.quarantine,
             }
             for check in summary.checks

@@ -75,6 +75,7 @@ def _columns(view: FeatureView[Any]) -> list[dict[str, Any]]:
 
 def _freshness(view: FeatureView[Any]) -> dict[str, Any]:
     """The newest row, when the rows changed last where they are, and how old they may be, in seconds."""
+    from aligned_dagster.contracts.unmaterialised import materialised
     from aligned_dagster.contracts.view_source import ContractSource
     from aligned_dagster.errors import AlignedError
 
@@ -85,7 +86,9 @@ def _freshness(view: FeatureView[Any]) -> dict[str, Any]:
     if isinstance(view.storage, ContractSource):
         return form  # its rows would have to be computed
     try:
-        found, measured = view.storage.fingerprint(), view.measured_freshness()
+        with materialised(view):
+            found = view.storage.fingerprint()
+        measured = view.measured_freshness()
     except AlignedError as error:
         return form | {"problem": str(error)}
     return form | {
@@ -126,7 +129,7 @@ def _show(console: Console, form: dict[str, Any]) -> None:
     line("Stored in", form["stored"] or "nothing is stored; it is computed when it is read")
     line("Versions", *(f"{one['version']}{' (now)' if one['current'] else ''}" for one in form["versions"]))
     fresh = form["freshness"]
-    rows = None if fresh["rows"] is None else f"{fresh['rows']:,} rows"
+    rows = None if fresh["rows"] is None else f"{fresh['rows']:,} row{'' if fresh['rows'] == 1 else 's'}"
     line("Changed last", fresh["modified"], rows)
     line("Newest row", fresh["newest"], fresh["newest"] and f"by its {fresh['measured']}")
     line(
@@ -150,4 +153,6 @@ def _place(uri: str) -> str:
 def _age(seconds: float) -> str:
     import datetime as dt
 
-    return str(dt.timedelta(seconds=seconds))
+    from aligned_dagster.features.durations import in_words
+
+    return in_words(dt.timedelta(seconds=seconds))

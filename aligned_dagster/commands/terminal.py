@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FAILED, INTERRUPTED = 1, 130
 """Exit codes; click itself ends with 2 on a wrong option or argument."""
+_STOPPED = "Stopped. What was published stays; what was being written is discarded."
 
 T = TypeVar("T")
 
@@ -48,18 +49,29 @@ def guarded(console: Console, command: Callable[[Console], int]) -> int:
     """The exit code of a command; its expected errors and Ctrl-C become a message."""
     from rich.markup import escape
 
-    from aligned_dagster.errors import AlignedError
-
     try:
         return command(console)
-    except AlignedError as error:
-        console.print(f"[red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return FAILED
     except KeyboardInterrupt:
-        console.print(
-            "Stopped. What was published stays; what was being written is discarded.", highlight=False
-        )
+        console.print(_STOPPED, highlight=False)
         return INTERRUPTED
+    except Exception as error:
+        words = _expected(error)
+        if words is None:
+            raise
+        console.print(f"[red]Error:[/] {escape(words)}", highlight=False, soft_wrap=True)
+        return FAILED
+
+
+def _expected(error: Exception) -> str | None:
+    """The words of an error of ours or of Dagster's; None for any other, of which the traceback tells more."""
+    from aligned_dagster.errors import AlignedError
+
+    if isinstance(error, AlignedError):
+        return str(error)
+    of_dagster = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    if of_dagster & {"dagster", "dagster_shared"}:
+        return f"Dagster: {type(error).__name__}: {error}"
+    return None
 
 
 def answer(
@@ -104,17 +116,18 @@ def guarded_json(find: Callable[[], T], told: Callable[[T], int]) -> int:
     """
     import sys
 
-    from aligned_dagster.errors import AlignedError
-
     try:
         with redirect_stdout(sys.stderr):
             found = find()
-    except AlignedError as error:
-        print_json({"error": str(error)})
-        return FAILED
     except KeyboardInterrupt:
-        print_json({"error": "Stopped. What was published stays; what was being written is discarded."})
+        print_json({"error": _STOPPED})
         return INTERRUPTED
+    except Exception as error:
+        words = _expected(error)
+        if words is None:
+            raise
+        print_json({"error": words})
+        return FAILED
     return told(found)
 
 

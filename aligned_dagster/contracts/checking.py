@@ -18,7 +18,7 @@ from aligned_dagster.errors import AlignedError, SourceNotFoundError
 from aligned_dagster.sources.custom import CustomMethodDataSource
 from aligned_dagster.sources.source import DataSource
 
-Aspect = Literal["file", "credential", "source", "storage"]
+Aspect = Literal["file", "profile", "definitions", "credential", "source", "storage"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class Finding:
     """One thing that was looked at.
 
     Args:
-        aspect: "file" (contracts load and fit each other), "credential" (an environment variable is set), "source" (it is
+        aspect: "file" (contracts load and fit each other), "profile" (it replaces what contracts use), "definitions" (Dagster
+            can load them), "credential" (an environment variable is set), "source" (it is
             there and has the columns) or "storage" (the materialized rows can be reached).
         subject: the file, the variable or the place.
         contracts: names of the contracts that need it.
         ok: whether it is as it should be.
         words: what was found.
+        warns: whether it is worth a look although nothing is wrong now.
     """
 
     aspect: Aspect
@@ -39,6 +41,7 @@ class Finding:
     contracts: tuple[str, ...]
     ok: bool
     words: str
+    warns: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The stable JSON form."""
@@ -48,6 +51,7 @@ class Finding:
             "contracts": list(self.contracts),
             "ok": self.ok,
             "words": self.words,
+            "warns": self.warns,
         }
 
 

@@ -17,6 +17,7 @@ from aligned_dagster.contracts.computing import computed, source_columns
 from aligned_dagster.contracts.joining import JoinSource, joined
 from aligned_dagster.contracts.partitioning import Every
 from aligned_dagster.contracts.schema_check import check_fit
+from aligned_dagster.contracts.unmaterialised import materialised
 from aligned_dagster.contracts.view_source import (
     ContractSource,
     FilterSource,
@@ -251,7 +252,8 @@ class FeatureView(Generic[T]):
         if frames and self.name in frames:
             return frames[self.name].select(wanted)
         if self.materialized_source is not None:
-            return self.materialized_source.all_data(self.stored_request.project(wanted))
+            with materialised(self):
+                return self.materialized_source.all_data(self.stored_request.project(wanted))
         return self.compute(frames, wanted)
 
     def compute(
@@ -296,7 +298,8 @@ class FeatureView(Generic[T]):
         """
         self.need_event_timestamp()
         if self.materialized_source is not None:
-            return self.materialized_source.all_between_dates(self.stored_request, start, end)
+            with materialised(self):
+                return self.materialized_source.all_between_dates(self.stored_request, start, end)
         if self.compiled.groupings:
             from aligned_dagster.sources.frame import FrameSource
 

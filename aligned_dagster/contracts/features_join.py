@@ -11,6 +11,7 @@ import polars as pl
 
 from aligned_dagster.contracts.aggregates_at import aggregated_at
 from aligned_dagster.contracts.computing import source_columns
+from aligned_dagster.contracts.unmaterialised import materialised
 from aligned_dagster.contracts.wanted import Wanted, has_own_join
 from aligned_dagster.features.plan import needed, with_derived
 from aligned_dagster.features.schema import Schema
@@ -170,7 +171,8 @@ def _by_storage(
     request = view.request if view.is_virtual else view.stored_request
     needed = source_columns(view.compiled, columns) if view.is_virtual else columns
     wanted = dict.fromkeys([*request.entities, *needed])
-    rows = view.storage.features_for(facts, request.project(wanted), fact_timestamp=fact_timestamp)
+    with materialised(view):
+        rows = view.storage.features_for(facts, request.project(wanted), fact_timestamp=fact_timestamp)
     if not view.is_virtual:
         return rows
     derivations = {n: t for n, t in view.schema.derivations.items() if n in columns}

@@ -20,9 +20,16 @@ def in_words(duration: dt.timedelta) -> str:
     Args:
         duration: the length of time.
 
-    >>> in_words(dt.timedelta(days=1)), in_words(dt.timedelta(hours=36)), in_words(dt.timedelta(days=10, hours=12))
+    >>> (
+    ...     in_words(dt.timedelta(days=1)),
+    ...     in_words(dt.timedelta(hours=36)),
+    ...     in_words(dt.timedelta(days=10, hours=12)),
+    ... )
     ('1 day', '1 day 12 hours', '10 days 12 hours')
-    >>> in_words(dt.timedelta(days=934, hours=23, seconds=52.4)), in_words(dt.timedelta(hours=2, minutes=9, seconds=1))
+    >>> (
+    ...     in_words(dt.timedelta(days=934, hours=23, seconds=52.4)),
+    ...     in_words(dt.timedelta(hours=2, minutes=9, seconds=1)),
+    ... )
     ('934 days', '2 hours 9 minutes')
     >>> in_words(dt.timedelta(seconds=0.374)), in_words(dt.timedelta(seconds=-12.7))
     ('0.4 seconds', '12 seconds')

@@ -106,7 +106,8 @@ def print_summary(console: Console, run: RunSummary) -> None:
         words = f"{number:,} contract{'s' if number > 1 else ''} in {place}"
         console.print(f"[green]{'stored':<8}[/] {escape(words)}", highlight=False, soft_wrap=True)
     for check in run.warnings:
-        _say(console, "yellow", "warning", check.asset, check.words)
+        colour, word = ("yellow", "warning") if check.warns else ("red", "failed")
+        _say(console, colour, word, check.asset, check.words)
     told: set[str] = set()
     shown: dict[str, int] = {}
     for check in (check for check in run.checks if check.blocks):
@@ -190,12 +191,12 @@ def _title(run: RunSummary, step: str) -> str:
 
 
 def _line(asset: AssetSummary) -> str:
-    facts = [f"{asset.rows:,} rows"] if asset.rows is not None else []
+    facts = [f"{asset.rows:,} row{'' if asset.rows == 1 else 's'}"] if asset.rows is not None else []
     facts += (
         [f"{asset.partitions:,} partition{'s' if asset.partitions > 1 else ''}"] if asset.partitions else []
     )
     facts += [readable_bytes(asset.bytes)] if asset.bytes is not None else []
-    facts += [f"{asset.passed} checks passed"] if asset.passed else []
+    facts += [f"{asset.passed} check{'' if asset.passed == 1 else 's'} passed"] if asset.passed else []
     facts += [f"{asset.failed} failed"] if asset.failed else []
     facts += [f"{asset.seconds:.2f} s"] if asset.seconds is not None else []
     colour = _COLOURS.get(asset.state, "white")

@@ -145,6 +145,18 @@ class ProjectSettings:
         store = with_profile(store, self.profiles, self.profile, self._where)
         return store.dummy_store() if _on_made_up_rows() else store
 
+    def with_profile(self, store: ContractStore, name: str) -> ContractStore:
+        """The contracts over the databases, buckets and accounts of one profile, whichever is used.
+
+        Args:
+            store: the contracts.
+            name: of the profile.
+
+        Raises:
+            ConfigurationError: there is no such profile, or it does not fit the contracts.
+        """
+        return with_profile(store, self.profiles, None, self._where, environ={PROFILE: name})
+
     def load_assets(self) -> list[AssetsDefinition]:
         """The further assets in all files that the globs name; none on made-up rows, which nobody should train on.
 

@@ -21,6 +21,8 @@ from aligned_dagster.orchestration.project import PROJECT, ProjectSettings
 HOST = "127.0.0.1"
 PATIENCE = 120.0
 """Seconds that the UI has to answer for the first time."""
+LOGS = "server_logs"
+"""The directory of the logs in DAGSTER_HOME. What is in `logs` there, Dagster takes for telemetry, moves and sends away."""
 _GRACE = 10.0
 
 
@@ -57,7 +59,7 @@ def serve(settings: ProjectSettings, port: int, say: Callable[[str], None]) -> N
     Raises:
         ServerError: the web server ended by itself or never answered.
     """
-    logs = Path(os.environ["DAGSTER_HOME"]) / "logs"
+    logs = Path(os.environ["DAGSTER_HOME"]) / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     url = f"http://{HOST}:{port}"
     workspace = (

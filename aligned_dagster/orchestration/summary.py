@@ -56,6 +56,7 @@ class FailedCheck:
         blocks: whether nothing was published because of it; data that are too old block nothing.
         quarantine: where the bad rows were kept, if they were.
         rows: how many were checked, where that is known.
+        warns: whether it only warns, as data do that are older than is acceptable and not yet unacceptable.
     """
 
     asset: str
@@ -64,6 +65,7 @@ class FailedCheck:
     blocks: bool
     quarantine: str | None
     rows: int | None = None
+    warns: bool = True
 
 
 @dataclass
@@ -170,6 +172,7 @@ class RunSummary:
                 check=found.check_name,
                 words=found.description or found.check_name,
                 blocks=found.severity.value == "ERROR" and UNACCEPTABLE not in found.metadata,
+                warns=found.severity.value != "ERROR",
                 quarantine=str(quarantine.value) if quarantine is not None else None,
                 rows=int(str(rows.value)) if rows is not None else None,
             )

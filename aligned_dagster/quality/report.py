@@ -86,7 +86,7 @@ class CheckOutcome:
             "passed": self.passed,
             "note": self.note,
             "sample": [
-                {name: _plain(value) for name, value in row.items()}
+                {name: plain(value) for name, value in row.items()}
                 for row in self.sample.iter_rows(named=True)
             ],
         } | ({} if self.mostly == 1 else {"mostly": self.mostly})
@@ -106,7 +106,7 @@ class ColumnStatistics:
     def to_json(self) -> dict[str, Any]:
         """A form that `json.dumps` takes."""
         figures = {"min": self.min, "max": self.max, "mean": self.mean, "std": self.std}
-        return {"name": self.name, "nulls": self.nulls} | {n: _plain(value) for n, value in figures.items()}
+        return {"name": self.name, "nulls": self.nulls} | {n: plain(value) for n, value in figures.items()}
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class AuditReport:
         """The failures as sentences, one a line, each with its first broken row."""
         lines = [f"{len(self.failures)} of {len(self.outcomes)} checks of {self.contract!r} failed:"]
         for outcome in self.failures:
-            row = f", such as {_plain(outcome.sample.row(0, named=True))!r}" if outcome.sample.height else ""
+            row = f", such as {plain(outcome.sample.row(0, named=True))!r}" if outcome.sample.height else ""
             lines.append(f"  {outcome.name} ({outcome.on_violation}): {outcome.describe()}{row}")
         if self.passed:
             return f"All {len(self.outcomes)} checks of {self.contract!r} passed."
@@ -227,14 +227,19 @@ class AuditReport:
         return "\n".join([title, *lines])
 
 
-def _plain(value: Any) -> Any:
-    """The value itself where JSON has it; finite numbers only; anything else as text."""
+def plain(value: Any) -> Any:
+    """The value itself where JSON has it; finite numbers only; anything else as text, as the times of a sample are told.
+
+    >>> import datetime as dt
+    >>> plain({"at": dt.datetime(2026, 11, 23, 16, tzinfo=dt.UTC)})
+    {'at': '2026-11-23T16:00:00+00:00'}
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from aligned_dagster.errors import SourceNotFoundError
+from aligned_dagster.errors import NothingStoredError
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
-def not_found(place: Location, contract: str | None, what: str, advice: str) -> SourceNotFoundError:
+def not_found(place: Location, contract: str | None, what: str, advice: str) -> NothingStoredError:
     """The error for a place where nothing is.
 
     Args:
@@ -230,9 +230,10 @@ def not_found(place: Location, contract: str | None, what: str, advice: str) -> 
         what: "file" or "directory".
         advice: what is near, with a space before it.
     """
-    return SourceNotFoundError(
+    return NothingStoredError(
         f"{named(place.uri, contract)} does not exist.{advice} "
-        f"Correct the path, or write the {what} first (materialise the view that it belongs to)."
+        f"Correct the path, or write the {what} first (materialise the view that it belongs to).",
+        place.uri,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, Self, get_args, runtime_checkable
 import polars as pl
 
 from aligned_dagster.errors import PublishError, RequestError, did_you_mean
+from aligned_dagster.quality.report import plain
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.quarantine_run import QuarantineRun
 
@@ -235,7 +236,7 @@ def refuse_outside(incoming: pl.LazyFrame, where: pl.Expr, request: RetrievalReq
         return
     names = dict.fromkeys([*request.schema.key, *where.meta.root_names()])
     sample = strays.select(list(names) or request.columns).head(1).collect().row(0, named=True)
-    words = ", ".join(f"{name}={value!r}" for name, value in sample.items())
+    words = ", ".join(f"{name}={plain(value)!r}" for name, value in sample.items())
     raise PublishError(
         f"{count} of the rows written for {request.name!r} lie outside of the part of {uri} that they are to "
         f"replace, such as {words}: {where} is not true for it. Nothing was written. Filter the rows to that part, "

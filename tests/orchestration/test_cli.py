@@ -168,7 +168,7 @@ def test_a_run_is_told_as_json_and_nothing_else(project):
     assert assets["raw/airports.csv"]["state"] == "observed"
 
     project.write("airports.csv", GOOD + "TRD,90000\n")
-    code, told = _asked(project, "materialize", "--select", "airport")
+    code, told = _asked(project, "materialize", "airport")
     assert (code, told["success"]) == (1, False)
     assert "height must be at most 9000" in told["error"]
     [check] = told["failed_checks"]
@@ -196,11 +196,12 @@ def test_ctrl_c_is_told_as_json(project):
 
 
 def test_a_selection_runs_only_those_assets_and_a_wrong_one_is_explained(project):
-    code, output = project.call("materialize", "--select", "airport")
+    code, output = project.call("materialize", "height", "--select", "airport")
     assert code == 0
+    assert "│ airport" in output and "│ height" in output
     assert "│ slow" not in output
 
-    code, output = project.call("materialize", "--select", "airprot")
+    code, output = project.call("materialize", "airprot")
     assert code == 1
     assert "There is no asset 'airprot'. Did you mean 'airport'?" in output
 
@@ -296,6 +297,9 @@ def served(project) -> Iterator[tuple[subprocess.Popen[str], int, list[str]]]:
 def test_run_serves_the_ui_until_ctrl_c_and_leaves_no_process_behind(served, project):
     process, port, lines = served
     assert any(f"http://127.0.0.1:{port}" in line for line in lines), lines
+    logs = project.root / "dagster_home" / "server_logs"
+    assert any(f"logs in {logs}" in line for line in lines), lines
+    assert {file.name for file in logs.iterdir()} == {"webserver.log", "daemon.log"}
     assets = _ask(port, "{assetNodes {assetKey {path} assetMaterializations(limit: 1) {runId}}}")[
         "assetNodes"
     ]

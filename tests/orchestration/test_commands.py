@@ -48,6 +48,14 @@ from aligned_dagster import PostgreSQLConfig, Int32, feature_view
 class Orders:
     id = Int32().as_entity()
 """
+UNFIT = """
+from aligned_dagster import FileSource, Int32, feature_view
+
+@feature_view(source=FileSource.csv_at("airports.csv"), materialized_source=FileSource.parquet_at("u.parquet"),
+              automation=3)
+class Unfit:
+    height = Int32()
+"""
 SECRET = "postgresql://me:hunter2@127.0.0.1:1/shop"
 
 
@@ -99,6 +107,12 @@ def test_the_exit_codes_are_told_and_a_missing_argument_ends_with_two(root):
         assert code in words
     assert "..." not in call("--help").stdout.partition("Commands:")[2].partition("Examples")[0]
     assert call("show").exit_code == 2
+    for arguments in (("query", "--json"), ("show", "a", "--json", "--jsn"), ("nothing", "--json")):
+        wrong = call(*arguments)
+        assert wrong.exit_code == 2
+        assert wrong.stderr.startswith("Usage: ")
+        assert json.loads(wrong.stdout)["error"] in wrong.stderr
+    assert call("show", "--help", "--json").exit_code == 0
     assert call("no-such-command").exit_code == 2
 
 
@@ -186,6 +200,7 @@ def test_check_tells_that_everything_is_there(root):
     assert found["ok"] is True
     assert {(one["aspect"], one["subject"], tuple(one["contracts"])) for one in found["findings"]} == {
         ("file", "contracts/towns.py", ("airport", "height", "low")),
+        ("definitions", "aligned_dagster.definitions", ("airport", "height", "low")),
         ("source", "airports.csv", ("airport",)),
         ("source", "airports.csv", ("height",)),
         ("storage", "stored/airports.parquet", ("airport",)),
@@ -214,6 +229,65 @@ def test_check_names_each_thing_that_is_wrong(root, monkeypatch):
     table = call("check")
     assert table.exit_code == 1
     assert "5 of 8 are wrong." in table.stdout
+
+
+def test_check_builds_the_definitions_and_names_the_contract(root):
+    (root / "contracts" / "broken.py").write_text(UNFIT)
+    found = asked("check")
+    [wrong] = [one for one in found["findings"] if not one["ok"]]
+    assert (wrong["aspect"], wrong["subject"]) == ("definitions", "aligned_dagster.definitions")
+    assert wrong["words"].startswith("unfit cannot become an asset of Dagster: ")
+    assert "contracts/broken.py:4" in wrong["words"]
+    table = call("check")
+    assert table.exit_code == 1
+    assert "1 of 8 is wrong." in table.stdout
+
+
+def test_what_is_no_asset_of_dagster_ends_a_run_with_one_sentence(root, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(root / "home"))
+    (root / "contracts" / "broken.py").write_text(UNFIT)
+    (root / "own.py").write_text("from aligned_dagster.definitions import defs\n")
+    (root / "pyproject.toml").write_text(
+        '[tool.aligned_dagster]\ncontracts = "contracts/*.py"\ndefinitions = "own"\n'
+    )
+    for module in ("own", "aligned_dagster.definitions"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for command in ("materialize", "dummy"):
+        result = call(command)
+        assert result.exit_code == 1
+        [line] = result.stdout.splitlines()
+        assert line.startswith("Error: unfit cannot become an asset of Dagster: ")
+        failed = call(command, "--json")
+        assert (failed.exit_code, list(json.loads(failed.stdout))) == (1, ["error"])
+
+
+def test_check_tries_every_profile(root, monkeypatch):
+    table = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"\n[tool.aligned_dagster.profiles.production.{}]\n'
+    monkeypatch.setenv("ALIGNED_TEST_SHOP", SECRET)
+    (root / "contracts" / "orders.py").write_text(ORDERS)
+    (root / "pyproject.toml").write_text(table.format("postgres_SHOP") + 'env_var = "OTHER"\n')
+
+    def profiles() -> tuple[list[dict[str, Any]], Result]:
+        return [one for one in asked("check")["findings"] if one["aspect"] == "profile"], call("check")
+
+    [found], told = profiles()
+    assert (found["ok"], found["warns"]) == (True, True)
+    assert "postgres_ALIGNED_TEST_SHOP" in found["words"]
+    assert "warning" in told.stdout and "As they should be" not in told.stdout
+    monkeypatch.setenv("ALIGNED_PROFILE", "production")
+    [found], told = profiles()
+    assert (found["ok"], found["warns"], told.exit_code) == (False, False, 1)
+    assert "postgres_SHOP" in found["words"]
+
+    (root / "pyproject.toml").write_text(table.format("postgres_ALIGNED_TEST_SHOP") + 'env_var = "OTHER"\n')
+    [found], told = profiles()
+    assert (found["ok"], found["words"]) == (True, "is used, replaces postgres_ALIGNED_TEST_SHOP")
+    asked_for = [one["subject"] for one in asked("check")["findings"] if one["aspect"] == "credential"]
+    assert asked_for == ["OTHER"]
+    monkeypatch.setenv("ALIGNED_PROFILE", "prodution")
+    unknown, used = profiles()[0]
+    assert "Did you mean 'production'?" in unknown["words"] and not unknown["ok"]
+    assert used["words"].startswith("is not used")
 
 
 def test_check_shows_no_credential(root, monkeypatch):
@@ -248,7 +322,11 @@ def test_list_names_what_each_contract_reads_and_where_it_is(root):
 
 def test_show_tells_columns_lineage_versions_and_freshness(root):
     before = asked("show", "airport")
-    assert "does not exist" in before["freshness"]["problem"]
+    assert before["freshness"]["problem"] == (
+        f"'airport' has not been materialised yet: {root}/stored/airports.parquet does not exist. "
+        "Run: aligned-dagster materialize +airport"
+    )
+    assert "Freshness: acceptable up to 1 day\n" in call("show", "airport").stdout
     assert before["freshness"]["acceptable"] == 86_400
     assert before["downstream"] == ["low"]
     assert [version["current"] for version in before["versions"]] == [True]
@@ -309,7 +387,7 @@ def test_query_prints_rows_of_a_contract_or_of_sql(root):
     table = call("query", "height", "--limit", "1").stdout
     assert "│ OSL " in table
     assert "BGO" not in table
-    assert "The first 1 rows" in table
+    assert "The first row; --limit" in table
     assert "The first" not in call("query", "height").stdout
 
 
@@ -318,7 +396,8 @@ def test_what_cannot_be_queried_ends_with_one(root):
         (("query", "SELECT * FROM hight"), "Did you mean 'height'?"),
         (("query", "height", "--columns", "hight"), "Did you mean 'height'?"),
         (("query", "SELECT height FROM height", "--columns", "hight"), "Did you mean 'height'?"),
-        (("query", "airport"), "does not exist"),
+        (("query", "airport"), "'airport' has not been materialised yet"),
+        (("query", "low"), "Run: aligned-dagster materialize +airport\n"),
     ):
         result = call(*arguments)
         assert result.exit_code == 1

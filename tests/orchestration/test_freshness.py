@@ -10,6 +10,7 @@ import pytest
 
 from aligned_dagster import ContractStore, FileSource, InMemorySource, Int32, feature_view, rule
 from aligned_dagster.errors import ContractError
+from aligned_dagster.features.durations import in_words
 from aligned_dagster.orchestration import build_definitions
 from aligned_dagster.orchestration.freshness_checks import freshness_checks, how_often
 from aligned_dagster.orchestration.registry import ContractRegistry
@@ -55,7 +56,7 @@ def test_it_warns_and_then_fails_by_the_age_of_the_rows(airline, run, instance, 
         "unacceptable_seconds": 3 * 86_400,
     }
     assert found.description == (
-        f"The newest event timestamp is 2024-01-02 08:00:00 UTC, {age * DAY} ago. "
+        f"The newest event timestamp is 2024-01-02 08:00:00 UTC, {in_words(age * DAY)} ago. "
         "Acceptable is an age of up to 1 day, 0:00:00, unacceptable is an age of more than 3 days, 0:00:00."
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -92,6 +94,31 @@ def test_show_begins_with_the_broken_rules_and_the_key(project: Project) -> None
     assert code == 1 and "No run 'sunday'" in json.loads(output)["error"]
 
 
+def test_the_first_letters_of_a_run_do(project: Project) -> None:
+    whole = project.json("show", "town", "monday")
+    assert project.json("show", "town", "mon") == whole
+    project.file.with_name("morning.parquet").write_bytes(project.file.read_bytes())
+    code, output = project.call("show", "town", "mo", "--json")
+    assert code == 1 and "2 runs" in output and "monday, morning" in output
+    project.file.with_name("monday-2.parquet").write_bytes(project.file.read_bytes())
+    assert [run["run"] for run in project.json("drop", "town", "monday")] == ["monday"]
+    assert [run["run"] for run in project.json("drop", "town", "mond")] == ["monday-2"]
+    project.allow(9_000)
+    code, output = project.call("release", "town", "morn")
+    assert code == 0 and "1 row is published." in output
+
+
+def test_nulls_and_times_are_told_as_query_tells_them(project: Project) -> None:
+    rows = pl.read_parquet(project.file).with_columns(
+        at=pl.lit(dt.datetime(2026, 11, 23, 16, tzinfo=dt.UTC)), none=pl.lit(None, pl.String)
+    )
+    rows.write_parquet(project.file)
+    told = project.json("show", "town", "monday")[0]
+    assert told["at"] == "2026-11-23T16:00:00+00:00" and told["none"] is None
+    code, output = project.call("show", "town", "monday")
+    assert code == 0 and "│ null " in output and "None" not in output
+
+
 def test_release_publishes_what_keeps_the_contract_now(project: Project) -> None:
     code, output = project.call("release", "town", "monday")
     assert code == 1 and "Nothing was released" in output
@@ -99,7 +126,7 @@ def test_release_publishes_what_keeps_the_contract_now(project: Project) -> None
     project.allow(9_000)
     code, output = project.call("release", "town", "monday")
     assert code == 0, output
-    assert "1 rows are published. 1 still break a rule" in output
+    assert "1 row is published. 1 still breaks a rule and stays" in output
     assert [row["code"] for row in project.json("show", "town", "monday")] == ["OSLO"]
     stored = ProjectSettings.find(project.root).load_store().feature_view("town").all().collect()
     assert sorted(stored["code"]) == ["BGO", "OSL"]

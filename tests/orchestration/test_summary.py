@@ -32,6 +32,19 @@ def test_where_rows_were_kept_aside_is_told_once(console):
     ]
 
 
+def test_data_that_are_unacceptably_old_failed_and_older_ones_are_a_warning(console):
+    old = [
+        FailedCheck("town", "freshness", "The newest row is old.", False, None, warns=w)
+        for w in (True, False)
+    ]
+    summary = RunSummary(assets={"town": AssetSummary("town", "published")}, checks=old)
+    print_summary(console, summary)
+
+    told = [line.split()[0] for line in console.file.getvalue().splitlines() if "is old" in line]
+    assert told == ["warning", "failed"]
+    assert summary.success
+
+
 def test_where_bad_rows_are_is_told_with_the_first_rule_that_blocks(console):
     town = AssetSummary("town", "failed")
     checks = [of("a"), of("b", blocks=True), of("c", blocks=True)]

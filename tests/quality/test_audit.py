@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -25,7 +27,7 @@ from aligned_dagster.features.expression import Call, ColumnRef
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.quality.audit import audit, split
 from aligned_dagster.quality.checks import expected_checks
-from aligned_dagster.quality.report import SAMPLE_ROWS
+from aligned_dagster.quality.report import SAMPLE_ROWS, AuditReport, CheckOutcome
 
 
 def column(name: str, dtype: str, *constraints: Constraint, role: Any = "feature") -> Column:
@@ -309,3 +311,11 @@ def test_samples_and_splits_of_parquet_read_the_same_rows(tmp_path: Any) -> None
     people(age=[1.0, -1.0, 2.0]).collect().write_parquet(file)
     report = audit(pl.scan_parquet(file), PERSON, contract="person")
     assert report.outcome("age__lower_bound").sample["id"].to_list() == [1]
+
+
+def test_a_sample_tells_times_in_iso_form() -> None:
+    at = dt.datetime(2026, 11, 23, 16, tzinfo=ZoneInfo("UTC"))
+    sample = pl.DataFrame({"id": [1], "at": [at]})
+    outcome = CheckOutcome("at__upper_bound", "at is in the past", "at", "block", 1, 1, sample)
+    told = AuditReport("visit", 1, (outcome,), ()).explain()
+    assert told.endswith("such as {'id': 1, 'at': '2026-11-23T16:00:00+00:00'}")

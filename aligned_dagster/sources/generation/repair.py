@@ -9,6 +9,7 @@ import polars as pl
 from aligned_dagster.errors import UnsupportedError
 from aligned_dagster.features.constraints import Unique
 from aligned_dagster.features.schema import Schema
+from aligned_dagster.quality.report import plain
 from aligned_dagster.sources.generation.bits import Draw, mixed, salt
 from aligned_dagster.sources.generation.columns import Maker
 from aligned_dagster.sources.generation.nearby import chosen_of, near, reckoned
@@ -255,7 +256,7 @@ class _Repair:
         if broken:
             names = sorted({name for one in broken for name in one.columns})
             sample = frame.filter(self.broken(frame, broken)).select(names).row(0, named=True)
-            row = f" Tried last: {', '.join(f'{name}={value!r}' for name, value in sample.items())}."
+            row = f" Tried last: {', '.join(f'{name}={plain(value)!r}' for name, value in sample.items())}."
         return UnsupportedError(
             f"No random rows of {self._contract} were found that keep {words}.{row} "
             "Narrow the columns' own rules (bounds, accepted values), or give values by "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from pydantic import Field, field_validator
 
-from aligned_dagster.errors import ConfigurationError, MissingColumnError, SourceNotFoundError
+from aligned_dagster.errors import ConfigurationError, MissingColumnError, NothingStoredError
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform, stored_names
 from aligned_dagster.sources.file_source import check_mapping
@@ -229,9 +229,10 @@ class SqlTableSource(SqlSource, WritableSource):
     def _existing(self, opened: Session, contract: str) -> TableShape:
         shape = table_shape(opened, self.table_name)
         if shape is None:
-            raise SourceNotFoundError(
+            raise NothingStoredError(
                 f"There is no table {self.table_name.text!r} for {contract!r} in {self.config.place}."
-                f"{similar_table(opened, self.table_name)} Names are taken as they are stored, upper and lower case."
+                f"{similar_table(opened, self.table_name)} Names are taken as they are stored, upper and lower case.",
+                self.uri,
             )
         return shape
 
