@@ -16,6 +16,7 @@ import dagster as dg
 
 from aligned_dagster.contracts.freshness import measure_freshness
 from aligned_dagster.errors import AlignedError, ContractError
+from aligned_dagster.features.durations import in_words
 from aligned_dagster.features.location import at
 from aligned_dagster.orchestration.automation import check_condition
 from aligned_dagster.orchestration.checks import checks_of
@@ -104,7 +105,7 @@ def freshness_result(view: FeatureView[Any], now: dt.datetime) -> dg.AssetCheckR
 def _limits(view: FeatureView[Any]) -> str:
     limits = (("Acceptable", view.acceptable_freshness), ("unacceptable", view.unacceptable_freshness))
     told = [
-        f"{word} is an age of {'up to' if word == 'Acceptable' else 'more than'} {limit}"
+        f"{word} is an age of {'up to' if word == 'Acceptable' else 'more than'} {in_words(limit)}"
         for word, limit in limits
         if limit is not None
     ]

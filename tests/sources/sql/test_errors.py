@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from aligned_dagster import PostgreSQLConfig
+from aligned_dagster import Int32, PostgreSQLConfig, feature_view
 from aligned_dagster.errors import (
     AlignedError,
     ConfigurationError,
@@ -147,6 +147,19 @@ def test_a_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     error = failure(lambda: config.table("taxi").all_data(WANTED))
     assert "PSQL_DB_URL_OF_TEST, the address of the database of PostgreSQLConfig, is not set" in str(error)
     assert "Did you mean 'PSQL_DB_URL_OF_TESTS'?" in str(error)
+
+
+def test_a_table_that_was_not_materialised_yet_is_no_wrong_name(database: PostgreSQLConfig, run: Run) -> None:
+    run("CREATE TABLE raw (id integer)", "CREATE TABLE taxis (id integer)")
+
+    @feature_view(source=database.table("raw"), materialized_source=database.table("taxi"))
+    class Taxi:
+        id = Int32().as_entity()
+
+    error = failure(Taxi.query().all().collect)
+    assert isinstance(error, SourceNotFoundError)
+    assert str(error).startswith("'taxi' has not been materialised yet: ")
+    assert str(error).endswith("/taxi does not exist. Run: aligned-dagster materialize +taxi")
 
 
 def test_a_missing_table_is_named_with_the_closest(database: PostgreSQLConfig, run: Run) -> None:
