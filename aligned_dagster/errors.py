@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -134,6 +133,8 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["age", "name"])
     ''
     """
+    import difflib
+
     choices = list(options)
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     if not close:

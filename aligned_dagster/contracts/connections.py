@@ -7,34 +7,28 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeGuard
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
 from aligned_dagster.errors import AlignedError, ConfigurationError, did_you_mean
 from aligned_dagster.sources.azure_location import AzureSettings
-from aligned_dagster.sources.postgresql import PostgreSQLConfig
-from aligned_dagster.sources.redshift import RedshiftSQLConfig
 from aligned_dagster.sources.s3_location import S3Settings
 from aligned_dagster.sources.sql.config import SqlConfig
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.sources.postgresql import PostgreSQLConfig
+    from aligned_dagster.sources.redshift import RedshiftSQLConfig
 
-Config = PostgreSQLConfig | RedshiftSQLConfig | S3Settings | AzureSettings
+Config: TypeAlias = "PostgreSQLConfig | RedshiftSQLConfig | S3Settings | AzureSettings"
 """What tells how to reach a database, a bucket or an account."""
 
-Names = tuple[tuple[Config, str], ...]
+Names: TypeAlias = "tuple[tuple[Config, str], ...]"
 """Configs that bear a name which does not follow from what they hold: those that took the place of others."""
 
-KINDS: Mapping[str, type[Config]] = {
-    "postgres": PostgreSQLConfig,
-    "redshift": RedshiftSQLConfig,
-    "s3": S3Settings,
-    "azure": AzureSettings,
-}
-"""The kinds of connections, each with its config."""
-
+_CONFIGS = (SqlConfig, S3Settings, AzureSettings)
 _SHOWN = {"s3": "AwsS3Config", "azure": "AzureBlobConfig"}
 
 
@@ -55,9 +49,25 @@ class Connection:
     contracts: tuple[str, ...] = ()
 
 
+@cache
+def kinds() -> Mapping[str, type[Config]]:
+    """The kinds of connections, each with its config."""
+    from aligned_dagster.sources.postgresql import PostgreSQLConfig
+    from aligned_dagster.sources.redshift import RedshiftSQLConfig
+
+    return {
+        "postgres": PostgreSQLConfig,
+        "redshift": RedshiftSQLConfig,
+        "s3": S3Settings,
+        "azure": AzureSettings,
+    }
+
+
 def kind_of(config: object) -> str | None:
     """The kind of connection that a config is for; None for anything else."""
-    return next((kind for kind, known in KINDS.items() if isinstance(config, known)), None)
+    if not isinstance(config, _CONFIGS):
+        return None  # without a look at databases that no contract uses
+    return next((kind for kind, known in kinds().items() if isinstance(config, known)), None)
 
 
 def is_config(value: object) -> TypeGuard[Config]:
@@ -131,7 +141,7 @@ def with_connections(
             raise ConfigurationError(
                 f"The connection {name!r} is one of {old.kind} and cannot be replaced by a {type(config).__name__}: "
                 f"the contracts that use it ({', '.join(old.contracts)}) have sources of that kind. "
-                f"Give a {_SHOWN.get(old.kind, KINDS[old.kind].__name__)}."
+                f"Give a {_SHOWN.get(old.kind, kinds()[old.kind].__name__)}."
             )
         swapped[old.config] = config
 
@@ -171,7 +181,7 @@ def made_of(kind: str, fields: Mapping[str, Any], where: str) -> Config:
     Raises:
         ConfigurationError: a field is unknown or wrong; what it holds is not shown.
     """
-    config = KINDS[kind]
+    config = kinds()[kind]
     shown = _SHOWN.get(kind, config.__name__)
     known = [name for name in config.model_fields if name != "resource"]
     for name in fields:
@@ -191,7 +201,7 @@ def made_of(kind: str, fields: Mapping[str, Any], where: str) -> Config:
 
 def plain(config: Config) -> Config:
     """The config as it is told from others: without the schema of a database, and without constructors."""
-    kind = KINDS[kind_of(config) or ""]
+    kind = kinds()[kind_of(config) or ""]
     held = {name: getattr(config, name) for name in kind.model_fields}
     if "schema_name" in held:
         held["schema_name"] = None
@@ -220,10 +230,10 @@ def _digest(config: Config) -> str:
 
 
 def _in_its_place(new: Config, old: Config) -> Config:
-    held = {name: getattr(new, name) for name in KINDS[kind_of(new) or ""].model_fields}
+    held = {name: getattr(new, name) for name in kinds()[kind_of(new) or ""].model_fields}
     if isinstance(old, SqlConfig):
         held["schema_name"] = held["schema_name"] or old.schema_name
-    return KINDS[kind_of(new) or ""].model_construct(**held)
+    return kinds()[kind_of(new) or ""].model_construct(**held)
 
 
 # --- walking through contracts -------------------------------------------------------------------------

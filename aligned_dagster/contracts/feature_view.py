@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -373,6 +372,8 @@ class FeatureView(Generic[T]):
         Args:
             now: the moment to measure from; the present one if not given.
         """
+        import asyncio
+
         return await asyncio.to_thread(self.measured_freshness, now)
 
     def measured_freshness(self, now: datetime | None = None) -> Freshness:

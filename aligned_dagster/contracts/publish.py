@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from aligned_dagster.errors import AuditError, UnsupportedError
 from aligned_dagster.features.compiling import Compiled
 from aligned_dagster.features.plan import with_derived
 from aligned_dagster.quality.audit import Split, audit, split
+from aligned_dagster.quality.probes import Around
 from aligned_dagster.quality.report import AuditReport
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.partition import PartitionSlice
@@ -33,10 +35,11 @@ class Publication:
     """What was audited and, unless the view is virtual, published.
 
     Args:
-        report: the audit of all rows, those that were kept aside included.
+        report: the audit of all rows, those that were kept aside included; after an insert or upsert into a directory
+            of partitions, of those of the partitions that changed.
         published: what was written; None for a virtual view.
         quarantine: URI of the rows that were kept aside; None where there are none.
-        rows: number of rows that readers see now.
+        counted: number of rows that readers see now, or what counts them.
         bytes: size of what is stored; None where nothing is, or where the storage does not tell.
         uri: where it is stored, or what a virtual view reads.
     """
@@ -44,9 +47,14 @@ class Publication:
     report: AuditReport
     published: Published | None
     quarantine: str | None
-    rows: int
+    counted: int | Callable[[], int]
     bytes: int | None
     uri: str
+
+    @cached_property
+    def rows(self) -> int:
+        """Number of rows that readers see now. Where only some partitions changed, it is counted when it is asked for."""
+        return self.counted if isinstance(self.counted, int) else self.counted()
 
 
 def publish(
@@ -59,12 +67,17 @@ def publish(
     run_id: str | None = None,
     references: Frames | None = None,
     on_audit: Callable[[AuditReport], None] | None = None,
+    audit_all: bool = False,
 ) -> Publication:
     """Compute a view (or take given rows), audit it, and publish it if no blocking rule is broken.
 
     Rows that break a rule of `on_violation="quarantine"` are kept aside beside the data and the others published.
     If a blocking rule is broken nothing is published: the old rows stay, the bad rows are kept aside. Of a training
     set a partition is published once: the same rows again are not written, and others are an error.
+
+    An insert or upsert into a directory of partitions audits every row of the partitions that it changes, and of the
+    others just the columns of rules that they can break as well: a key or a unique column that may stand in several
+    partitions, a rule for a share of the rows. Rows that stay as they are were audited when they were written.
 
     Args:
         view: the contract. A virtual one is audited and nothing is written.
@@ -75,6 +88,7 @@ def publish(
         run_id: names the quarantine; a random one if not given.
         references: rows of the views that references point to; read from their storage if not given.
         on_audit: called once with the report, before anything is published or raised.
+        audit_all: whether to audit the rows of partitions that do not change too, as after a rule became stricter.
 
     Raises:
         AuditError: a blocking rule is broken, or every row would be kept aside; it carries the report and the URI of
@@ -98,9 +112,14 @@ def publish(
         where = pl.lit(True)
     with _stage(target, rows, request, mode, where) as staged:
         around = reference_frames(view, known, frames)
-        report = _audit(view, staged.part, request, around)
+        whole = audit_all and where is None
+        beyond = None if whole else staged.around
+        report = _audit(view, staged.frame if whole else staged.part, request, around, beyond)
         quarantine = None
-        rows_apart = _split(view, staged.part, report, around) if _has_rows_to_keep_aside(report) else None
+        suspects = {outcome.name for outcome in (*report.blocking, *report.quarantined)}
+        is_part = not whole and suspects.isdisjoint(report.beyond)
+        checked = staged.part if is_part else staged.frame
+        rows_apart = _split(view, checked, report, around) if _has_rows_to_keep_aside(report) else None
         if rows_apart is not None:
             quarantine = target.quarantine(rows_apart.bad, request, run)
         if on_audit is not None:
@@ -110,11 +129,14 @@ def publish(
             if view.is_immutable and is_stored_already(view, staged.part, part):
                 return _published(report, _as_stored(view), None, report.rows)
             published = staged.publish()
-            return _published(report, published, quarantine, report.rows)
+            rows_now = report.rows if beyond is None else partial(_stored_rows, view)
+            return _published(report, published, quarantine, rows_now)
         good = rows_apart.good
         with explained(view.name, view.storage.uri):
-            kept = int(good.select(pl.len()).collect(engine="streaming").item())
-        if kept == 0 and part is None:
+            kept = _count(good)
+            others = beyond if is_part else None
+            empty = kept == 0 and part is None and (others is None or _count(others.rows) == report.rows)
+        if empty:
             raise AuditError(
                 f"{report.explain()}\nEvery row breaks a rule, so nothing was published and the old rows are still there. "
                 f"Is the rule right? The rows are in {quarantine}.",
@@ -123,8 +145,14 @@ def publish(
             )
         if view.is_immutable and is_stored_already(view, good, part):
             return _published(report, _as_stored(view), quarantine, kept)
-        staged.keep_part(good)
-        return _published(report, staged.publish(), quarantine, kept)
+        if is_part:
+            staged.keep_part(good)
+        else:
+            staged.keep(good)
+        published = staged.publish()
+        return _published(
+            report, published, quarantine, kept if others is None else partial(_stored_rows, view)
+        )
 
 
 def write(view: FeatureView[Any], rows: pl.LazyFrame, mode: WriteMode) -> Publication:
@@ -180,9 +208,20 @@ def reference_frames(
 
 
 def _audit(
-    view: FeatureView[Any], frame: pl.LazyFrame, request: RetrievalRequest, around: Frames
+    view: FeatureView[Any],
+    frame: pl.LazyFrame,
+    request: RetrievalRequest,
+    references: Frames,
+    around: Around | None = None,
 ) -> AuditReport:
-    return audit(frame, request.schema, contract=view.name, on_violation=view.on_violation, references=around)
+    return audit(
+        frame,
+        request.schema,
+        contract=view.name,
+        on_violation=view.on_violation,
+        references=references,
+        around=around,
+    )
 
 
 def _audited_only(
@@ -241,5 +280,17 @@ def _as_stored(view: FeatureView[Any]) -> Published:
     return Published(view.storage.uri, there.bytes, there.rows)
 
 
-def _published(report: AuditReport, published: Published, quarantine: str | None, rows: int) -> Publication:
+def _count(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect(engine="streaming").item())
+
+
+def _stored_rows(view: FeatureView[Any]) -> int:
+    """The rows that are stored, by the footers of their files."""
+    with explained(view.name, view.storage.uri):
+        return _count(view.storage.all_data(view.stored_request))
+
+
+def _published(
+    report: AuditReport, published: Published, quarantine: str | None, rows: int | Callable[[], int]
+) -> Publication:
     return Publication(report, published, quarantine, rows, published.bytes, published.uri)

@@ -129,7 +129,7 @@ def release(view: FeatureView[Any], run_id: str, mode: Literal["upsert", "insert
     again = f"{run_id}-{uuid.uuid4().hex[:8]}"
     how = mode or ("upsert" if schema.entities else "insert")
     try:
-        publication = publish(written, good.lazy(), mode=how, run_id=again, references=around)
+        publication = publish(written, good.lazy(), mode=how, run_id=again, references=around, audit_all=True)
     except AlignedError as error:
         with suppress(AlignedError):
             target.remove_quarantine(again)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -450,6 +449,8 @@ class ContractStore:
     @staticmethod
     async def from_reference_at_path(path: str | Path) -> ContractStore:
         """`from_file`, to be awaited."""
+        import asyncio
+
         return await asyncio.to_thread(ContractStore.from_file, path)
 
 

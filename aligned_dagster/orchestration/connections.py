@@ -11,18 +11,12 @@ from pydantic import BaseModel
 
 from aligned_dagster.contracts.connections import Config, Connection, is_config, unknown_connection
 from aligned_dagster.errors import ConfigurationError
-from aligned_dagster.orchestration.connection_resources import (
-    RESOURCES,
-    ConnectionResource,
-    HandedOverResource,
-)
 from aligned_dagster.sources.azure_location import AzureSettings
-from aligned_dagster.sources.redshift import RedshiftSQLConfig
 from aligned_dagster.sources.resource_handle import ResourceHandle
 from aligned_dagster.sources.s3_location import S3Settings
 
 if TYPE_CHECKING:
-    from aligned_dagster.contracts.store import ContractStore
+    from aligned_dagster.orchestration.connection_resources import ConnectionResource, HandedOverResource
 
 _SECRET = re.compile(r"secret|token|password|(^|_)key$|connection_string|credential$")
 
@@ -50,6 +44,10 @@ class Connected:
         Raises:
             ConfigurationError: a replacement is of another kind, holds a secret, or takes the place of nothing.
         """
+        if not given:
+            return Connected({}, {})
+        from aligned_dagster.orchestration.connection_resources import ConnectionResource
+
         configs: dict[str, Config] = {}
         kept: dict[str, Any] = {}
         for name, value in given.items():
@@ -65,12 +63,16 @@ class Connected:
         return Connected(configs, kept)
 
 
-def connection_resources(store: ContractStore) -> dict[str, ConnectionResource | HandedOverResource]:
-    """A resource for every connection of a store, which shows what it names and holds no secret."""
-    return {name: _shown(one) for name, one in store.connections.items()}
+def connection_resources(
+    connections: Mapping[str, Connection],
+) -> dict[str, ConnectionResource | HandedOverResource]:
+    """A resource for every connection, which shows what it names and holds no secret."""
+    return {name: _shown(one) for name, one in connections.items()}
 
 
 def _shown(connection: Connection) -> ConnectionResource | HandedOverResource:
+    from aligned_dagster.orchestration.connection_resources import RESOURCES, HandedOverResource
+
     config = connection.config
     if isinstance(config, S3Settings | AzureSettings) and config.resource is not None:
         place = config.shown_bucket if isinstance(config, S3Settings) else config.shown_container
@@ -80,10 +82,10 @@ def _shown(connection: Connection) -> ConnectionResource | HandedOverResource:
     return RESOURCES[connection.kind].of(config)
 
 
-def connection_keys(store: ContractStore) -> dict[str, frozenset[str]]:
+def connection_keys(connections: Mapping[str, Connection]) -> dict[str, frozenset[str]]:
     """Contract name to the resources of the connections that it uses itself."""
     keys: dict[str, set[str]] = {}
-    for name, one in store.connections.items():
+    for name, one in connections.items():
         for contract in one.contracts:
             keys.setdefault(contract, set()).add(name)
     return {contract: frozenset(names) for contract, names in keys.items()}
@@ -91,6 +93,9 @@ def connection_keys(store: ContractStore) -> dict[str, frozenset[str]]:
 
 def _config(replaced: Connection, value: Any) -> Config:
     """The config that a user's replacement of a connection stands for."""
+    from aligned_dagster.orchestration.connection_resources import RESOURCES, ConnectionResource
+    from aligned_dagster.sources.redshift import RedshiftSQLConfig
+
     if isinstance(value, ConnectionResource):
         return value.config(replaced)
     if is_config(value):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.orchestration.assets import contract_asset
 from aligned_dagster.orchestration.automation import automation_sensors, conditions_of
 from aligned_dagster.orchestration.code_references import GitLinks, linked_to_git
@@ -14,7 +15,6 @@ from aligned_dagster.orchestration.connections import Connected, connection_keys
 from aligned_dagster.orchestration.discovery import discovery_sensors
 from aligned_dagster.orchestration.freshness_checks import freshness_checks
 from aligned_dagster.orchestration.io_manager import contract_io_manager
-from aligned_dagster.orchestration.model_checks import model_checks
 from aligned_dagster.orchestration.observation import observation_sensors
 from aligned_dagster.orchestration.producing import Recipe, recipe_of
 from aligned_dagster.orchestration.registry import ContractRegistry
@@ -23,6 +23,7 @@ from aligned_dagster.orchestration.sources import model_assets, read_only_assets
 from aligned_dagster.orchestration.translator import ContractTranslator
 
 if TYPE_CHECKING:
+    from aligned_dagster.contracts.connections import Connection
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.lock import ContractsLock
     from aligned_dagster.contracts.store import ContractStore
@@ -69,8 +70,11 @@ def build_definitions(
     everything = store.with_missing(
         view for recipe in recipes.values() for view in (recipe.view, *recipe.named_views)
     )
-    connected = Connected.of(everything.connections, resources or {})
-    everything = everything.with_connections(connected.configs)
+    connections = everything.connections
+    connected = Connected.of(connections, resources or {})
+    if connected.configs:
+        everything = everything.with_connections(connected.configs)
+        connections = everything.connections
     views = {name: view for name, view in everything.views.items() if name in store.views or name in recipes}
     registry = ContractRegistry.of(
         views.values(),
@@ -78,7 +82,7 @@ def build_definitions(
         read_only={name: view for name, view in everything.views.items() if name not in views},
         lock=lock,
         given={key for asset in assets for key in _keys(asset)},
-        resource_keys=_resource_keys(everything, translator),
+        resource_keys=_resource_keys(everything, connections, translator),
     )
     readers: dict[str, list[str]] = {}
     for name, view in sorted(registry.views.items()):
@@ -88,7 +92,7 @@ def build_definitions(
     own = [_asset(view, recipes.get(name), registry, translator) for name, view in views.items()]
     checks = [
         *freshness_checks(views.values(), registry, translator),
-        *model_checks(views.values(), registry, translator),
+        *_model_checks(views.values(), registry, translator),
     ]
     if git is not None:
         own = linked_to_git(own, git)
@@ -109,20 +113,33 @@ def build_definitions(
         ],
         resources={
             **{key: contract_io_manager(registry, names) for key, names in sorted(readers.items())},
-            **connection_resources(everything),
+            **connection_resources(connections),
             **connected.resources,
         },
         executor=executor,
     )
 
 
-def _resource_keys(store: ContractStore, translator: ContractTranslator) -> dict[str, frozenset[str]]:
+def _resource_keys(
+    store: ContractStore, connections: Mapping[str, Connection], translator: ContractTranslator
+) -> dict[str, frozenset[str]]:
     """Contract name to the resources that the UI shows its asset to use: its IO manager and its connections."""
-    connections = connection_keys(store)
+    keys = connection_keys(connections)
     return {
-        name: connections.get(name, frozenset()) | {translator.get_io_manager_key(view)}
+        name: keys.get(name, frozenset()) | {translator.get_io_manager_key(view)}
         for name, view in store.views.items()
     }
+
+
+def _model_checks(
+    views: Iterable[FeatureView[Any]], registry: ContractRegistry, translator: ContractTranslator
+) -> list[dg.AssetChecksDefinition]:
+    models = [view for view in views if isinstance(view, ModelContract)]
+    if not models:
+        return []
+    from aligned_dagster.orchestration.model_checks import model_checks
+
+    return model_checks(models, registry, translator)
 
 
 def _keys(asset: Any) -> list[dg.AssetKey]:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from aligned_dagster.contracts.model import ModelContract
-from aligned_dagster.contracts.model_inputs import input_rows
 from aligned_dagster.contracts.training_set import TrainingSet
 from aligned_dagster.orchestration.tables import table_value
-from aligned_dagster.quality.evaluation import METRICS
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
@@ -46,6 +44,8 @@ def learning_definition_metadata(view: FeatureView[Any]) -> dict[str, Any]:
     if view.target is not None:
         metadata["ground_truth"] = f"{view.target[0].name}.{view.target[1]}"
     if view.acceptable_metrics:
+        from aligned_dagster.quality.evaluation import METRICS
+
         bounds = view.acceptable_metrics.items()
         metadata["acceptable_metrics"] = ", ".join(METRICS[name].promise(worst) for name, worst in bounds)
     return metadata
@@ -78,7 +78,11 @@ def model_run_metadata(
     }
     if exposed is not None:
         metadata |= {"model_version": exposed.version(), "model_uri": exposed.uri}
-    job = input_rows(model, frames, part) if report else None
+    if not report:
+        return metadata
+    from aligned_dagster.contracts.model_inputs import input_rows
+
+    job = input_rows(model, frames, part)
     return metadata if job is None else metadata | report_metadata(job.report(), several)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,8 @@ def _observable(
         yield dg.ObserveResult(asset_key=key, data_version=dg.DataVersion(now.version), metadata=now.metadata)
 
     observe.__annotations__["context"] = dg.OpExecutionContext  # Dagster reads no text for it
+    # It asks for the signature and the types some ten times, and takes both from here if they are there.
+    setattr(observe, "__signature__", inspect.signature(observe, eval_str=True))  # noqa: B010
     spec = dg.AssetSpec(
         key,
         skippable=True,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from aligned_dagster.features.constraints import OnViolation
+from aligned_dagster.features.constraints import OnViolation, Reference
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.quality.checks import CheckSpec, expected_checks
-from aligned_dagster.quality.probes import Probe, plan, require_probes, wrong_columns
+from aligned_dagster.quality.probes import Around, Probe, plan, require_probes, wrong_columns
 from aligned_dagster.quality.report import SAMPLE_ROWS, AuditReport, CheckOutcome, ColumnStatistics
 
 MOST_STATISTICS = 256
@@ -29,6 +29,7 @@ def audit(
     contract: str,
     on_violation: OnViolation = "block",
     references: Mapping[str, pl.LazyFrame] | None = None,
+    around: Around | None = None,
 ) -> AuditReport:
     """Check every promise of a contract: columns, dtypes, entity key, constraints, references, rules.
 
@@ -41,6 +42,8 @@ def audit(
         contract: its name.
         on_violation: what a broken rule does that says nothing itself.
         references: view name to a frame with the referenced column; the contract itself needs none.
+        around: all rows, where `frame` has only those of what changed: the rules that others can break as well, such
+            as one that a column is unique, are checked on the columns that they need of all rows.
 
     Raises:
         UnknownContractError: a referenced view is not in `references`.
@@ -58,28 +61,42 @@ def audit(
       blocked  age__lower_bound  1  age must be at least 0
     """
     found = frame.collect_schema()
-    known = {contract: frame, **(references or {})}
+    checks = expected_checks(schema, on_violation)
+    to_itself = any(isinstance(c.constraint, Reference) and c.constraint.view == contract for c in checks)
+    known = {contract: around.rows if around is not None and to_itself else frame, **(references or {})}
     probes, unchecked = plan(found, schema, contract=contract, on_violation=on_violation, references=known)
     measured = _measured(found, schema)
+    beyond: set[str] = set()
+    everything = frame
+    if around is not None:
+        beyond = {probe.check.name for probe in probes if around.must_be_seen(probe, contract)}
+        everything = around.rows if beyond else frame
+    frames = {p.check.name: everything if p.check.name in beyond else frame for p in probes}
 
-    counts = {f"count {p.check.name}": p.count for p in probes if p.count is not None}
-    one_pass = frame.select(pl.len().alias("rows"), **counts, **measured)
+    counts = {p.check.name: p.count for p in probes if p.count is not None}
+    here = {f"count {name}": count for name, count in counts.items() if name not in beyond}
+    there = {f"count {name}": count for name, count in counts.items() if name in beyond}
+    passes = [frame.select(pl.len().alias("rows"), **here, **measured)]
+    if beyond:
+        passes.append(everything.select(pl.len().alias("all rows"), **there))
     others = [probe for probe in probes if probe.count is None]
     collected = pl.collect_all(
-        [one_pass, *(probe.broken(frame).select(pl.len()) for probe in others)], engine="streaming"
+        [*passes, *(probe.broken(frames[probe.check.name]).select(pl.len()) for probe in others)],
+        engine="streaming",
     )
-    row = collected[0].row(0, named=True)
-    broken = {p.check.name: int(row[f"count {p.check.name}"]) for p in probes if p.count is not None}
-    for probe, count in zip(others, collected[1:], strict=True):
+    row = {name: value for one in collected[: len(passes)] for name, value in one.row(0, named=True).items()}
+    broken = {name: int(row[f"count {name}"]) for name in counts}
+    for probe, count in zip(others, collected[len(passes) :], strict=True):
         broken[probe.check.name] = count.item()
 
-    exact, samples = _second_pass(frame, schema, [p for p in probes if broken[p.check.name]])
+    exact, samples = _second_pass(frames, schema, [p for p in probes if broken[p.check.name]])
     broken |= exact
     rows: int = row["rows"]
     wrong = wrong_columns(found, schema)
 
     def outcome(check: CheckSpec) -> CheckOutcome:
-        shared = (check.name, check.words, check.column, check.on_violation, rows)
+        seen = row["all rows"] if check.name in beyond else rows
+        shared = (check.name, check.words, check.column, check.on_violation, seen)
         if check.name == "schema":
             return CheckOutcome(*shared, broken=len(wrong), note=" ".join(wrong.values()))
         if check.name in unchecked:
@@ -88,7 +105,7 @@ def audit(
         count = broken[check.name]
         if check.rule is None or check.rule.mostly == 1:
             return CheckOutcome(*shared, broken=count, sample=sample)
-        tolerated = check.rule.is_kept(count, rows)
+        tolerated = check.rule.is_kept(count, seen)
         return CheckOutcome(
             *shared, broken=count, sample=sample, mostly=check.rule.mostly, tolerated=tolerated
         )
@@ -96,8 +113,9 @@ def audit(
     return AuditReport(
         contract=contract,
         rows=rows,
-        outcomes=tuple(outcome(check) for check in expected_checks(schema, on_violation)),
+        outcomes=tuple(outcome(check) for check in checks),
         statistics=tuple(_statistics(name, row) for name in schema.names if name in found),
+        beyond=tuple(name for name in frames if name in beyond),
     )
 
 
@@ -210,13 +228,14 @@ def broken_rules_column(columns: Iterable[str]) -> str:
 
 
 def _second_pass(
-    frame: pl.LazyFrame, schema: Schema, suspects: list[Probe]
+    frames: Mapping[str, pl.LazyFrame], schema: Schema, suspects: list[Probe]
 ) -> tuple[dict[str, int], dict[str, pl.DataFrame]]:
     """The exact counts that the first pass left open, and a sample of the rows that break each rule."""
-    found = frame.collect_schema()
-    keys = [name for name in schema.key if name in found]
     queries: list[pl.LazyFrame] = []
     for probe in suspects:
+        frame = frames[probe.check.name]
+        found = frame.collect_schema()
+        keys = [name for name in schema.key if name in found]
         columns = list(dict.fromkeys([*keys, *probe.check.columns]))
         rows = probe.broken(frame).select(columns)
         if not probe.exact:

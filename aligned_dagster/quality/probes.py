@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -72,6 +73,51 @@ class Probe:
 
 
 _REFERENCE = "__referenced"
+
+
+@dataclass(frozen=True)
+class Around:
+    """All rows, where those that are audited are only the ones of what changed.
+
+    Args:
+        read: gives all of them, the audited ones included.
+        apart_by: columns; no row besides the audited ones has the same values of all of these as one of those.
+    """
+
+    read: Callable[[], pl.LazyFrame]
+    apart_by: tuple[str, ...]
+
+    @cached_property
+    def rows(self) -> pl.LazyFrame:
+        """All rows."""
+        return self.read()
+
+    def must_be_seen(self, probe: Probe, contract: str) -> bool:
+        """Whether other rows than those that changed can tell whether a rule is broken.
+
+        Args:
+            probe: of the rule.
+            contract: the name of the contract.
+        """
+        check = probe.check
+        if isinstance(check.constraint, Reference):
+            return check.constraint.view == contract
+        if check.rule is not None and check.rule.mostly < 1:
+            return True
+        if isinstance(check.constraint, Unique) or (check.constraint is None and check.rule is None):
+            return not set(self.apart_by) <= set(check.columns)  # rows that are alike are in one partition
+        return probe.violation is None or not is_rowwise(probe.violation)
+
+
+def is_rowwise(expr: pl.Expr) -> bool:
+    """Whether an expression says of each row something that no other row changes.
+
+    >>> is_rowwise(pl.col("a") > 1), is_rowwise(pl.col("a") > pl.col("a").mean())
+    (True, False)
+    """
+    if not (expr.meta.is_row_separable() or expr.meta.is_literal(allow_aliasing=True)):
+        return False
+    return all(is_rowwise(part) for part in expr.meta.pop())
 
 
 def wrong_columns(found: Mapping[str, pl.DataType], schema: Schema) -> dict[str, str]:

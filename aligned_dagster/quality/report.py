@@ -113,6 +113,13 @@ class ColumnStatistics:
 class AuditReport:
     """The outcome of every check of a contract over one frame, and figures of its columns.
 
+    Args:
+        contract: its name.
+        rows: the number of rows that were looked at.
+        outcomes: of every check.
+        statistics: of every column.
+        beyond: names of the checks that looked at further rows besides, which did not change.
+
     >>> outcome = CheckOutcome("age__lower_bound", "age must be at least 0", "age", "warn", 891, 2)
     >>> report = AuditReport("person", 891, (outcome,), ())
     >>> report.passed, report.blocking, [found.name for found in report.warnings]
@@ -126,6 +133,7 @@ class AuditReport:
     rows: int
     outcomes: tuple[CheckOutcome, ...]
     statistics: tuple[ColumnStatistics, ...]
+    beyond: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

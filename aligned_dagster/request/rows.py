@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -76,14 +74,20 @@ class Rows:
 
     async def to_polars(self) -> pl.DataFrame:
         """`collect`, to be awaited."""
+        import asyncio
+
         return await asyncio.to_thread(self.collect)
 
     async def to_lazy_polars(self) -> pl.LazyFrame:
         """`lazy`, to be awaited."""
+        import asyncio
+
         return await asyncio.to_thread(self.lazy)
 
     async def to_pandas(self) -> pd.DataFrame:
         """`collect_pandas`, to be awaited."""
+        import asyncio
+
         return await asyncio.to_thread(self.collect_pandas)
 
     def describe(self) -> pl.DataFrame:
@@ -112,6 +116,8 @@ class Rows:
         return f"<{type(self).__name__} {self.name!r} of {', '.join(self.schema.names)}; nothing is read yet>"
 
     def _repr_html_(self) -> str:
+        import html
+
         rows = "".join(
             f"<tr><td>{html.escape(c.name)}</td><td>{html.escape(c.dtype.text)}</td>"
             f"<td>{html.escape(c.role)}</td><td>{html.escape(c.description)}</td></tr>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import hashlib
 import inspect
@@ -231,6 +230,7 @@ def _call(function: Function, arguments: tuple[Any, ...]) -> Any:
 
 def _awaited(awaitable: Any) -> Any:
     """The result of an awaitable, also where an event loop is running in this thread already."""
+    import asyncio
 
     async def wait() -> Any:
         return await awaitable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Literal, Self
 
@@ -105,15 +106,16 @@ class LocalLocation(Location):
 
     def files(self) -> list[StoredFile]:
         """See `Location.files`."""
+        return stored_files(self.paths())
+
+    def paths(self) -> list[Path]:
+        """See `Location.paths`. The file system is asked for names alone."""
         from aligned_dagster.sources.roll_forward import Journal
 
         root = self.resolved()
-        found: list[Path] = []
-        for directory, names, entries in os.walk(root):
-            names[:] = sorted(name for name in names if not is_hidden(name))
-            found += [Path(directory, entry) for entry in sorted(entries) if not is_hidden(entry)]
+        found = [Path(file) for file in _below(str(root))]
         journal = Journal.pending(root)
-        return stored_files(found if journal is None else journal.applied_to(found))
+        return found if journal is None else journal.applied_to(found)
 
     def directories(self) -> list[str]:
         """See `Location.directories`."""
@@ -141,6 +143,24 @@ class LocalLocation(Location):
         from aligned_dagster.sources.roll_forward import LocalTreeWriter
 
         return LocalTreeWriter(self.resolved())
+
+
+def _below(directory: str) -> list[str]:
+    """The files below a directory, in its order of names before those of the directories in it; no link is followed."""
+    files: list[str] = []
+    directories: list[str] = []
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            if not entry.is_dir():
+                files.append(entry.name)
+            elif not entry.is_symlink():
+                directories.append(entry.name)
+    found = [os.path.join(directory, name) for name in sorted(files)]
+    for name in sorted(directories):
+        found += _below(os.path.join(directory, name))
+    return found
 
 
 def stored_file(path: Path) -> StoredFile:

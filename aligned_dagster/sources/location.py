@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -182,6 +182,10 @@ class Location(BaseModel, ABC):
     @abstractmethod
     def files(self) -> list[StoredFile]:
         """The files below this place, as if an unfinished publish had been carried out; hidden ones are left out."""
+
+    def paths(self) -> Sequence[PurePath]:
+        """The paths of `files`, for whoever needs no more of them."""
+        return [file.path for file in self.files()]
 
     @abstractmethod
     def directories(self) -> list[str]:

@@ -28,7 +28,8 @@ P = TypeVar("P", bound=PurePath)
 
 _LONGEST = 200
 _LONGEST_KEY = 50
-_CUT = "%~"
+CUT = "%~"
+"""Between the beginning of a long value and its hash."""
 
 
 def encode_partition(key: str, value: str | None) -> str:
@@ -48,13 +49,13 @@ def encode_partition(key: str, value: str | None) -> str:
     encoded = quote(value, safe=" ,@")
     if len(encoded) > _LONGEST or value == NULL:
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-        encoded = f"{encoded[: _LONGEST - 70]}{_CUT}{digest}"
+        encoded = f"{encoded[: _LONGEST - 70]}{CUT}{digest}"
     return f"{key}={encoded}"
 
 
 def is_cut(directory: str) -> bool:
     """Whether the value of a directory stands in its hidden file."""
-    return re.search(rf"{_CUT}[0-9a-f]{{64}}$", directory) is not None
+    return CUT in directory and re.search(rf"{CUT}[0-9a-f]{{64}}$", directory) is not None
 
 
 def read_local(path: PurePath) -> bytes:

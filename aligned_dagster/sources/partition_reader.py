@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -19,11 +19,12 @@ from aligned_dagster.sources.conform import conform, stored_names
 from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.location import Location, Readable, StoredFile
 from aligned_dagster.sources.partition_files import footer, tag_of
-from aligned_dagster.sources.partition_path import is_cut, partition_values
+from aligned_dagster.sources.partition_path import CUT, is_cut, partition_values
 
 Values = tuple[str | None, ...]
 """The texts of the keys of one file, outermost first."""
 
+_NUMBER = "aligned: number"
 _SUFFIXES = (".parquet", ".pq", ".parq")
 _UPCAST = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast")
 _MOMENT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?"
@@ -54,6 +55,7 @@ class PartitionReader:
     stored_keys: tuple[str, ...]
     mapping: Mapping[str, str]
     formatter: DateFormatter
+    _known: dict[str, Values] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def uri(self) -> str:
@@ -69,6 +71,15 @@ class PartitionReader:
         found = [one for one in self.location.files() if one.path.name.lower().endswith(_SUFFIXES)]
         for file in found:
             self.values(file.path)
+        return found
+
+    def existing_paths(self, contract: str | None = None) -> list[PurePath]:
+        """The paths of `existing_files`."""
+        found = [path for path in self.location.paths() if path.name.lower().endswith(_SUFFIXES)]
+        for path in found:
+            self.values(path)
+        if not found:
+            self.location.existing_directory(contract)
         return found
 
     def existing_files(self, contract: str | None = None) -> list[StoredFile]:
@@ -93,7 +104,7 @@ class PartitionReader:
     def _readables(self, files: list[PurePath]) -> list[Readable]:
         """How to read data files, all of them stored or all of them staged."""
         if isinstance(files[0], Path):
-            return [Readable.local(Path(file)) for file in files]
+            return [Readable.local(file) for file in files if isinstance(file, Path)]
         return self.location.readables(files)
 
     def values(self, file: PurePath) -> Values:
@@ -102,7 +113,11 @@ class PartitionReader:
         Raises:
             UnreadableSourceError: the file is in no directory of a key.
         """
-        return partition_values(file, self.stored_keys, self._content)
+        directory = str(file).rpartition("/")[0]
+        found = self._known.get(directory)
+        if found is None:
+            found = self._known[directory] = partition_values(file, self.stored_keys, self._content)
+        return found
 
     def _content(self, path: PurePath) -> bytes:
         return path.read_bytes() if isinstance(path, Path) else self.location.read_bytes(path)
@@ -113,7 +128,33 @@ class PartitionReader:
         Raises:
             CastError: the value of a directory does not fit its column.
         """
-        texts = [self.values(file) for file in files]
+        return self._typed_values([self.values(file) for file in files], request)
+
+    def alike(
+        self, files: Iterable[PurePath], partitions: Collection[Values], request: RetrievalRequest
+    ) -> list[PurePath]:
+        """The files of some partitions, also where the directories of others spell the same values in another way.
+
+        Args:
+            files: below directories of the keys.
+            partitions: the texts of their keys.
+            request: the contract.
+
+        Raises:
+            CastError: the value of a directory does not fit its column.
+        """
+        listed = list(files)
+        same = set(partitions)
+        others = list(dict.fromkeys(values for file in listed if (values := self.values(file)) not in same))
+        if others and same and not all(request.schema.column(key).dtype.is_text for key in self.keys):
+            with explained(request.name, self.uri):
+                known = self._typed_values(list(same), request)
+                numbered = self._typed_values(others, request).with_row_index(_NUMBER)
+            found = numbered.join(known, on=list(self.keys), how="semi", nulls_equal=True)
+            same |= {others[number] for number in found[_NUMBER]}
+        return [file for file in listed if self.values(file) in same]
+
+    def _typed_values(self, texts: list[Values], request: RetrievalRequest) -> pl.DataFrame:
         columns = [
             self._typed(request, key, pl.Series(key, [row[level] for row in texts], dtype=pl.String))
             for level, key in enumerate(self.keys)
@@ -121,7 +162,12 @@ class PartitionReader:
         return pl.DataFrame(columns)
 
     def read(
-        self, files: Iterable[PurePath], request: RetrievalRequest, path_as: str | None = None
+        self,
+        files: Iterable[PurePath],
+        request: RetrievalRequest,
+        path_as: str | None = None,
+        *,
+        extra_columns: Literal["ignore", "raise"] = "ignore",
     ) -> pl.LazyFrame:
         """The rows of some files, as the contract has them. A filter on a key opens the files of those partitions only.
 
@@ -129,6 +175,7 @@ class PartitionReader:
             files: below directories of the keys.
             request: the contract and the wanted columns.
             path_as: name of a further last column with the path of each row's file.
+            extra_columns: whether it is an error upon collection that a file has columns that are not asked for.
 
         Raises:
             SourceError: a file cannot be read or lacks a column, or a directory's value does not fit its
@@ -139,7 +186,7 @@ class PartitionReader:
             if listed:
                 self.key_values(listed, request)
             parts = [
-                self._group(group, stored, columns, request, path_as)
+                self._group(group, stored, columns, request, path_as, extra_columns)
                 for group, stored, columns in self._groups(listed, request)
             ]
         if parts:
@@ -161,6 +208,7 @@ class PartitionReader:
         features = {names[name]: request.schema.column(name) for name in relevant if name not in self.keys}
         may_differ = any(c.optional or c.has_default or c.name in derived for c in features.values())
         known: dict[str, tuple[Mapping[str, pl.DataType], dict[str, pl.DataType]]] = {}
+        marks: dict[str, tuple[tuple[str, str], ...]] = {}
         groups: dict[object, tuple[list[PurePath], Mapping[str, pl.DataType], dict[str, pl.DataType]]] = {}
         for file in files:
             mark = tag_of(file) or (str(file) if may_differ else "")
@@ -170,13 +218,10 @@ class PartitionReader:
                     stored,
                     {name: _scanned(stored[name], c.dtype) for name, c in features.items() if name in stored},
                 )
+                marks[mark] = tuple((name, str(dtype)) for name, dtype in known[mark][1].items())
             stored, columns = known[mark]
-            apart = self.values(file) if self._is_cut(file) else None
-            group = (
-                isinstance(file, Path),
-                apart,
-                tuple((name, str(dtype)) for name, dtype in columns.items()),
-            )
+            apart = self.values(file) if CUT in str(file) and self._is_cut(file) else None
+            group = (isinstance(file, Path), apart, marks[mark])
             groups.setdefault(group, ([], stored, columns))[0].append(file)
         return list(groups.values())
 
@@ -190,6 +235,7 @@ class PartitionReader:
         columns: dict[str, pl.DataType],
         request: RetrievalRequest,
         path_as: str | None,
+        extra_columns: Literal["ignore", "raise"],
     ) -> pl.LazyFrame:
         readables = self._readables(files)
         addresses = [file.address for file in readables]
@@ -197,7 +243,7 @@ class PartitionReader:
             **readables[0].options,
             "glob": False,
             "schema": columns,  # without it polars opens up to 16 files to find out
-            "extra_columns": "ignore",
+            "extra_columns": extra_columns,
             "cast_options": _UPCAST,
             "include_file_paths": path_as,
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aligned_dagster.errors import PublishError
+from aligned_dagster.quality.probes import Around
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources import publishing
 from aligned_dagster.sources.conform import conform, stored_names
@@ -46,6 +47,7 @@ class StagedPartitions(Staged):
         self._new: list[Path] = []
         self._kept: list[PurePath] = []
         self._replaced: list[PurePath] = []
+        self._beside: list[PurePath] = []
         self._sizes: dict[PurePath, int] = {}
         self._where: pl.Expr | None = None
         self._overwrites = False
@@ -62,10 +64,18 @@ class StagedPartitions(Staged):
 
     @property
     def part(self) -> pl.LazyFrame:
-        """See `Staged.part`. After a replace only rewritten partitions are read."""
-        if self._where is None:
+        """See `Staged.part`. Only the files of partitions that change are read."""
+        if self._overwrites:
             return self.frame
-        return self._reader.read(self._new, self._request).filter(self._where)
+        rows = self._reader.read([*self._beside, *self._new], self._request)
+        return rows if self._where is None else rows.filter(self._where)
+
+    @property
+    def around(self) -> Around | None:
+        """See `Staged.around`."""
+        if self._overwrites or self._where is not None or len(self._beside) == len(self._kept):
+            return None
+        return Around(lambda: self.frame, self._reader.keys)
 
     def undisturbed(self) -> AbstractContextManager[None]:
         """See `LocationWriter.undisturbed`."""
@@ -87,8 +97,8 @@ class StagedPartitions(Staged):
         elif mode == "insert":
             self._settle()
             self._new = self._division.write(rows)
-            received = self._partitions(self._new)
-            self._refuse_loss([file for file in self._kept if self._reader.values(file) in received])
+            self._beside = self._reader.alike(self._kept, self._partitions(self._new), self._request)
+            self._refuse_loss(self._beside)
         elif where is None:
             self._settle()
             self._upsert(rows)
@@ -107,15 +117,20 @@ class StagedPartitions(Staged):
             if not self._overwrites:
                 self._settle()
             self._new = self._division.write(self._conformed(rows))
-            self._replaced, self._kept = [*self._replaced, *self._kept], []
+            self._replaced, self._kept, self._beside = [*self._replaced, *self._kept], [], []
 
     def keep_part(self, rows: pl.LazyFrame) -> None:
-        """See `Staged.keep_part`. After a replace only its partitions are written again."""
+        """See `Staged.keep_part`. Only the partitions that change are written again."""
         where = self._where
-        if where is None:
+        if self._overwrites:
             self.keep(rows)
             return
         with self._restaging():
+            if where is None:
+                self._new = self._division.write(self._conformed(rows))
+                self._rewrite(self._beside)
+                self._beside = []
+                return
             part = self._division.write(self._conformed(rows))
             refuse_outside(self._reader.read(part, self._request), where, self._request, self._source.uri)
             if not self._is_about_keys:
@@ -181,27 +196,37 @@ class StagedPartitions(Staged):
             wanted = rows.select(key).unique()
             old = self._reader.read(self._kept, self._request.project(key), path_as=_FILE)
             touched |= self._partitions_of(old.join(wanted, on=key, how="semi", nulls_equal=True))
-        self._rewrite(touched)
-        old = self._reader.read(self._replaced, self._request)
-        self._new = self._division.write(upserted(old, rows, key))
+        self._rewrite(self._reader.alike(self._kept, touched, self._request))
+        try:
+            old = self._reader.read(self._replaced, self._request, extra_columns="raise")
+            self._new = self._division.write(upserted(old, rows, key))
+        except pl.exceptions.PolarsError as error:
+            self._refuse_loss(self._replaced)  # which names a file that cannot be read, too
+            if not isinstance(error, pl.exceptions.SchemaError):
+                raise
+            self._new = self._division.write(
+                upserted(self._reader.read(self._replaced, self._request), rows, key)
+            )
 
     def _merge(self, where: pl.Expr) -> None:
         """Put what stays of partitions that lose or receive rows beside the rows that they receive."""
         asked = self._request.project(dict.fromkeys(where.meta.root_names()))
         old = self._reader.read(self._kept, asked, path_as=_FILE)
         received = self._partitions(self._new)
-        self._rewrite(self._partitions_of(old.filter(where)) | received)
+        changed = self._partitions_of(old.filter(where)) | received
+        self._rewrite(file for file in self._kept if self._reader.values(file) in changed)
+        self._refuse_loss(self._replaced)
         mixed = self._partitions(self._replaced)
         arrived = [file for file in self._new if self._reader.values(file) in mixed]
         rest = self._reader.read(self._replaced, self._request).filter(outside(where))
         merged = pl.concat([rest, self._reader.read(arrived, self._request)])
         self._new = [*(file for file in self._new if file not in set(arrived)), *self._division.write(merged)]
 
-    def _rewrite(self, partitions: set[Values]) -> None:
-        """The files of these partitions go, and their rows are written again."""
-        self._replaced = [file for file in self._kept if self._reader.values(file) in partitions]
-        self._kept = [file for file in self._kept if self._reader.values(file) not in partitions]
-        self._refuse_loss(self._replaced)
+    def _rewrite(self, files: Iterable[PurePath]) -> None:
+        """These files go, and their rows are written again."""
+        gone = dict.fromkeys(files)
+        self._replaced += gone
+        self._kept = [file for file in self._kept if file not in gone]
 
     def _partitions(self, files: Iterable[PurePath]) -> set[Values]:
         return {self._reader.values(file) for file in files}

@@ -95,14 +95,14 @@ class PartitionedParquetSource(WritableSource):
         """See `DataSource.all_data`. A filter on a key opens the files of those partitions only."""
         self.check(request)
         reader = self.reader
-        frame = reader.read([file.path for file in reader.existing_files(request.name)], request)
+        frame = reader.read(reader.existing_paths(request.name), request)
         return frame if limit is None else frame.head(limit)
 
     def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
         """See `DataSource.newest`. Where keys tell the time, the files of the newest partitions only are opened."""
         self.check(request)
         reader = self.reader
-        files = [file.path for file in reader.existing_files(request.name)]
+        files = reader.existing_paths(request.name)
         latest = latest_files(reader, files, request, column)
         if len(latest) < len(files):
             rows = reader.read(latest, request.project((column,)))

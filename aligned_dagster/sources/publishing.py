@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,9 @@ STALE_AFTER = 24 * 3600.0
 
 LOCK_TIMEOUT = 600.0
 """Seconds that a writer waits for another one."""
+
+_AT_ONCE = 16
+"""Files that the disk is asked for at once."""
 
 
 class WriterLock:
@@ -97,13 +100,25 @@ def new_staging(target: Path) -> Path:
     return staging
 
 
-def force_to_disk(path: Path) -> None:
+def force_to_disk(path: str | Path) -> None:
     """Wait until a file, or the entries of a directory, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def force_all_to_disk(paths: Iterable[str | Path]) -> None:
+    """Wait until several files and directories are on disk.
+
+    A disk that is asked for many at once writes them together; asked for one after the other it waits for each.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(force_to_disk, paths):
+            pass
 
 
 def replace_file(staged: Path, target: Path) -> None:

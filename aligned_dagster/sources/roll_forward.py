@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from aligned_dagster.errors import UnreadableSourceError
 from aligned_dagster.sources.location import TreeWriter
-from aligned_dagster.sources.publishing import WriterLock, force_to_disk, new_staging, remove
+from aligned_dagster.sources.publishing import (
+    WriterLock,
+    force_all_to_disk,
+    force_to_disk,
+    new_staging,
+    remove,
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,7 @@ class Journal:
     def commit(self) -> None:
         """Publish: from now on readers see the new rows."""
         base = self.root.parent
-        for source, _ in self.moves:
-            force_to_disk(base / source)
+        force_all_to_disk(os.path.join(base, source) for source, _ in self.moves)
         file = _file(self.root)
         draft = base / self.staging / "journal"
         form = {"staging": self.staging, "moves": self.moves, "removes": self.removes}
@@ -82,18 +89,19 @@ class Journal:
         """Move and remove the files; a second time changes nothing."""
         base = self.root.parent
         self.root.mkdir(exist_ok=True)
-        touched = {self.root}
+        by_directory: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         for source, target in self.moves:
-            place = base / target
-            if (base / source).exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(base / source, place)
-            touched.update(p for p in place.parents if self.root in p.parents)
+            (staged, name), (place, final) = os.path.split(source), os.path.split(target)
+            by_directory[staged, place].append((name, final))
+        touched = {str(self.root)}
+        for (staged, place), names in by_directory.items():
+            self._move(os.path.join(base, staged), os.path.join(base, place), names)
+            touched |= self._directories(os.path.join(base, place))
         for name in self.removes:
             (base / name).unlink(missing_ok=True)
-            touched.add((base / name).parent)
-        for directory in touched:
-            self._tidy(directory)
+        for emptied in {os.path.dirname(name) for name in self.removes}:
+            touched |= self._directories(self._tidied(os.path.join(base, emptied)))
+        force_all_to_disk(path for path in touched if os.path.isdir(path))
         _file(self.root).unlink(missing_ok=True)
         force_to_disk(base)
         remove(base / self.staging)
@@ -108,17 +116,46 @@ class Journal:
         ]
         return kept + [file for file in moved if not file.name.startswith(".")]
 
-    def _tidy(self, directory: Path) -> None:
-        while directory != self.root and directory.is_dir():
-            left = list(directory.iterdir())
-            if any(not entry.name.startswith(".") for entry in left):
-                break
-            for entry in left:
-                entry.unlink()
-            directory.rmdir()
-            directory = directory.parent
-        if directory.is_dir():
-            force_to_disk(directory)
+    def _move(self, staged: str, place: str, names: list[tuple[str, str]]) -> None:
+        """Move files between two directories, or the directory itself where it holds just them and none is there."""
+        try:
+            there = os.listdir(staged)
+        except FileNotFoundError:
+            return
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if sorted(there) == sorted(final for _, final in names) and all(a == b for a, b in names):
+            with suppress(OSError):  # a partition that is there already
+                os.rename(staged, place)
+                return
+        os.makedirs(place, exist_ok=True)
+        for name, final in names:
+            if name in there:
+                os.replace(os.path.join(staged, name), os.path.join(place, final))
+
+    def _directories(self, directory: str) -> set[str]:
+        """A directory and those above it, below the root."""
+        root, found = str(self.root), set()
+        while len(directory) > len(root) and directory not in found:
+            found.add(directory)
+            directory = os.path.dirname(directory)
+        return found
+
+    def _tidied(self, directory: str) -> str:
+        """Remove directories that hold no rows, and return the first one above that stays."""
+        root = str(self.root)
+        while directory != root:
+            try:
+                left = os.listdir(directory)
+            except FileNotFoundError:
+                left = []
+            else:
+                if any(not name.startswith(".") for name in left):
+                    break
+                for name in left:
+                    os.unlink(os.path.join(directory, name))
+                os.rmdir(directory)
+            directory = os.path.dirname(directory)
+        return directory
 
 
 class LocalTreeWriter(TreeWriter):

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, Self, get_args, runtime_checkable
 import polars as pl
 
 from aligned_dagster.errors import PublishError, RequestError, did_you_mean
+from aligned_dagster.quality.probes import Around, is_rowwise
 from aligned_dagster.quality.report import plain
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.quarantine_run import QuarantineRun
@@ -45,8 +46,14 @@ class Staged(ABC):
 
     @property
     def part(self) -> pl.LazyFrame:
-        """The rows of `frame` that the write is about: after a replace those of the condition, else all."""
+        """The rows of `frame` that the write is about: after a replace those of the condition, else at least those of
+        all that is written anew, with every row of the partitions that it goes to."""
         return self.frame
+
+    @property
+    def around(self) -> Around | None:
+        """All rows, for the rules that `part` alone cannot tell after an insert or upsert; None where it can."""
+        return None
 
     @abstractmethod
     def keep(self, rows: pl.LazyFrame) -> None:
@@ -183,17 +190,10 @@ def _check_condition(where: pl.Expr, request: RetrievalRequest, uri: str) -> Non
         found = list(pl.LazyFrame(schema=request.polars).select(where).collect_schema().values())
     except pl.exceptions.PolarsError as error:
         raise RequestError(f"{uri} cannot be replaced where {where}: {error}") from error
-    if found != [pl.Boolean()] or not _is_rowwise(where):
+    if found != [pl.Boolean()] or not is_rowwise(where):
         raise RequestError(
             f"{uri} cannot be replaced where {where}: it is no condition on each row by itself."
         )
-
-
-def _is_rowwise(expr: pl.Expr) -> bool:
-    """Whether an expression says of each row something that no other row changes."""
-    if not (expr.meta.is_row_separable() or expr.meta.is_literal(allow_aliasing=True)):
-        return False
-    return all(_is_rowwise(part) for part in expr.meta.pop())
 
 
 def upserted(old: pl.LazyFrame, incoming: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:

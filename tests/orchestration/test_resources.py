@@ -29,7 +29,7 @@ from aligned_dagster import (
     feature_view,
     model_contract,
 )
-from aligned_dagster.contracts.connections import KINDS
+from aligned_dagster.contracts.connections import kinds
 from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.orchestration import (
     AzureContainerResource,
@@ -232,7 +232,7 @@ def test_every_field_of_a_config_is_in_its_resource() -> None:
     }
     left_out = {"resource", "s3", "account_id_env"}
     for kind, resource in resources.items():
-        assert set(resource.model_fields) == set(KINDS[kind].model_fields) - left_out
+        assert set(resource.model_fields) == set(kinds()[kind].model_fields) - left_out
 
 
 def test_two_connections_of_one_name_are_told_apart() -> None:

@@ -27,6 +27,7 @@ from aligned_dagster.features.expression import Call, ColumnRef
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.quality.audit import audit, split
 from aligned_dagster.quality.checks import expected_checks
+from aligned_dagster.quality.probes import Around
 from aligned_dagster.quality.report import SAMPLE_ROWS, AuditReport, CheckOutcome
 
 
@@ -319,3 +320,19 @@ def test_a_sample_tells_times_in_iso_form() -> None:
     outcome = CheckOutcome("at__upper_bound", "at is in the past", "at", "block", 1, 1, sample)
     told = AuditReport("visit", 1, (outcome,), ()).explain()
     assert told.endswith("such as {'id': 1, 'at': '2026-11-23T16:00:00+00:00'}")
+
+
+def test_a_reference_to_the_contract_itself_finds_rows_that_did_not_change() -> None:
+    schema = Schema(
+        (
+            Column("id", DataType("int64"), "entity"),
+            Column("above", DataType("int64"), constraints=(Reference("tree", "id"),)),
+        )
+    )
+    changed = pl.LazyFrame({"id": [3, 4], "above": [1, 9]})
+    everything = pl.concat([pl.LazyFrame({"id": [1, 2], "above": [None, 8]}), changed])
+    report = audit(changed, schema, contract="tree", around=Around(lambda: everything, ("id",)))
+    assert report.beyond == ("above__reference",) and report.rows == 2
+    outcome = report.outcome("above__reference")
+    assert (outcome.rows, outcome.broken) == (4, 2)
+    assert outcome.sample.rows() == [(2, 8), (4, 9)]

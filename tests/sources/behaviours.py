@@ -215,10 +215,11 @@ class Writes(Reads):
             staged.publish()
         same(source.all_data(request_for), pl.concat([rows.slice(1, 1), new]))
         with source.stage(new.lazy(), request_for, "insert") as staged:
-            same(staged.part, pl.concat([rows.slice(1, 1), new, new]))
-            staged.keep_part(rows.lazy())
+            same(staged.frame, pl.concat([rows.slice(1, 1), new, new]))
+            same(staged.part.filter(pl.col("region") == "south"), pl.concat([new, new]))
+            staged.keep_part(staged.part.unique())
             staged.publish()
-        same(source.all_data(request_for), rows)
+        same(source.all_data(request_for), pl.concat([rows.slice(1, 1), new]))
 
     def test_unknown_mode(self, stored: Stored, rows: pl.DataFrame, request_for: RetrievalRequest) -> None:
         with pytest.raises(RequestError, match=r"Did you mean 'upsert'\?"):
