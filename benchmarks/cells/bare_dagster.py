@@ -27,8 +27,19 @@ def _sink(source: Path, out: Path) -> int:
     return out.stat().st_size
 
 
-def definitions(source: Path, out: Path, checks: bool) -> dg.Definitions:
-    """One asset, with a check for each rule or with none."""
+TEN = {name: broken.sum() for name, broken in BROKEN.items()}
+STORED = ("sale_id", "customer", "country", "state", "price", "quantity", "discount", "sold_at")
+TWENTY = {
+    **TEN,
+    **{f"{name}_not_null": pl.col(name).null_count() for name in STORED},
+    "key": pl.len() - pl.col("sale_id").n_unique(),
+    "columns": pl.lit(0),
+}
+"""What a contract with those ten rules checks: no null, one row for each key, and the columns too."""
+
+
+def definitions(source: Path, out: Path, checks: int) -> dg.Definitions:
+    """One asset, with no check, with one for each of ten rules, or with the twenty of a contract."""
     if not checks:
 
         def sales() -> dg.MaterializeResult[Any]:
@@ -36,16 +47,18 @@ def definitions(source: Path, out: Path, checks: bool) -> dg.Definitions:
 
         return dg.Definitions([dg.asset(sales)])
 
+    counts = TEN if checks == len(TEN) else TWENTY
+
     def checked() -> Iterator[Any]:
         size = _sink(source, out)
-        row = pl.scan_parquet(out).select(pl.len(), **{n: b.sum() for n, b in BROKEN.items()})
+        row = pl.scan_parquet(out).select(pl.len(), **counts)
         figures = row.collect(engine="streaming").row(0, named=True)
-        for name in BROKEN:
+        for name in counts:
             told = {"broken": figures[name], "rows": figures["len"]}
             yield dg.AssetCheckResult(check_name=name, passed=figures[name] == 0, metadata=told)
         yield dg.MaterializeResult(metadata={"bytes": size, "rows": figures["len"]})
 
-    specs = [dg.AssetCheckSpec(name, asset="sales") for name in BROKEN]
+    specs = [dg.AssetCheckSpec(name, asset="sales") for name in counts]
     return dg.Definitions([dg.asset(name="sales", check_specs=specs)(checked)])
 
 
@@ -72,12 +85,12 @@ def repeatedly(task: Task, made: dg.Definitions) -> Callable[[], Any]:
 def in_process(task: Task) -> Callable[[], Any]:
     """The bare asset, several times in this process."""
     out = task.work / "out.parquet"
-    return repeatedly(task, definitions(task.data / "sales.parquet", out, task.args.get("checks", False)))
+    return repeatedly(task, definitions(task.data / "sales.parquet", out, task.args.get("checks", 0)))
 
 
 def launched(task: Task) -> Callable[[], Any]:
     """The bare asset, by the command line of Dagster."""
-    checks = task.args.get("checks", False)
+    checks = task.args.get("checks", 0)
     return by_command(
         task,
         f"from pathlib import Path\nfrom benchmarks.cells.bare_dagster import definitions\n"

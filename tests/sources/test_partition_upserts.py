@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aligned_dagster import (
     FeatureView,
@@ -238,3 +240,41 @@ def test_a_publish_that_moved_some_directories_goes_on(
     publish(view, rows((100, 2, 7.0)), mode="insert")
     assert held(view) == sorted([*STORED.rows(), (100, 2, 7.0)])
     assert sorted(p.name for p in tmp_path.iterdir()) == [".t.lock", "t"]
+
+
+WRITES = st.lists(
+    st.tuples(
+        st.sampled_from(MODES),
+        st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(-1, 6)), min_size=1, max_size=4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize("on_violation", ["block", "quarantine"])
+@pytest.mark.parametrize(
+    "columns", [{}, {"part": Int32()}, {"part": Int32(), "amount": Float().lower_bound(0).is_unique()}]
+)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(writes=WRITES)
+def test_any_writes_end_as_if_all_rows_had_been_audited(
+    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, Any], on_violation: str, writes: Any
+) -> None:
+    ended = []
+    for audit_all in (False, True):
+        view = contract(tmp_path_factory.mktemp("all" if audit_all else "part"), on_violation, **columns)
+        outcomes: list[Any] = []
+        for mode, found in writes:
+            try:
+                publication = publish(
+                    view,
+                    rows(*((id, part, float(amount)) for id, part, amount in found)),
+                    mode=mode,
+                    audit_all=audit_all,
+                )
+                outcomes.append((publication.rows, held(view)))
+            except AuditError as error:
+                outcomes.append({outcome.name for outcome in error.report.outcomes if not outcome.passed})
+        ended.append(outcomes)
+    assert ended[0] == ended[1]
