@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import dagster as dg
 from pydantic import Field
@@ -42,6 +42,23 @@ class ConnectionResource(dg.ConfigurableResource[Any]):
             name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None
         }
         return made_of(self.kind, {**self._kept(replaced), **fields}, f"{told} for {replaced.name!r}")
+
+    def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
+        """What Dagster makes of this and of the config of a run, which must not differ.
+
+        Contracts are bound to their connections when the definitions are loaded, so that a run cannot go elsewhere.
+
+        Raises:
+            ConfigurationError: a run's config names another place.
+        """
+        other = sorted(name for name, value in (values or {}).items() if value != getattr(self, name, None))
+        if other:
+            raise ConfigurationError(
+                f"The config of this run changes {', '.join(other)} of a {type(self).__name__}, which would change nothing: "
+                "contracts are bound to their connections when the definitions are loaded. Choose a profile "
+                "(ALIGNED_PROFILE) or give build_definitions(resources=...) another resource."
+            )
+        return cast(Self, super()._with_updated_values(values))
 
     def _kept(self, replaced: Connection) -> dict[str, Any]:
         """Fields that have no place in the resource and stay what they were."""

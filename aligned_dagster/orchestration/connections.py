@@ -18,7 +18,7 @@ from aligned_dagster.sources.s3_location import S3Settings
 if TYPE_CHECKING:
     from aligned_dagster.orchestration.connection_resources import ConnectionResource, HandedOverResource
 
-_SECRET = re.compile(r"secret|token|password|(^|_)key$|connection_string|credential$")
+_SECRET = re.compile(r"secret|token|passw|(^|_)(key|pwd|sas|pat)$|conn(ection)?_str|credential$")
 
 
 @dataclass(frozen=True)

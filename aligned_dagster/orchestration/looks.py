@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 R = TypeVar("R")
 
@@ -27,6 +27,8 @@ class Looked(Generic[R]):
 class Looks:
     """Looks at things in a few threads. One that is still being looked at is not looked at a second time.
 
+    An answer that came too late is that of the next time.
+
     Args:
         workers: the most threads.
     """
@@ -34,6 +36,7 @@ class Looks:
     def __init__(self, workers: int = 8) -> None:
         self._workers = workers
         self._busy: set[str] = set()
+        self._late: dict[str, object] = {}
         self._lock = threading.Lock()
 
     def at(
@@ -49,6 +52,7 @@ class Looks:
         """
         looked: Looked[R] = Looked()
         begun = time.monotonic()
+        is_over = False
 
         def work() -> None:
             while True:
@@ -58,13 +62,19 @@ class Looks:
                     if number == len(names) or over:
                         return
                     looked.taken += 1
+                    if names[number] in self._late:
+                        looked.answers[number] = cast("R | Exception", self._late.pop(names[number]))
+                        continue
                     if names[number] in self._busy:
                         continue
                     self._busy.add(names[number])
                 answer = _answer(look, names[number])
                 with self._lock:
                     self._busy.discard(names[number])
-                    looked.answers[number] = answer
+                    if is_over:
+                        self._late[names[number]] = answer
+                    else:
+                        looked.answers[number] = answer
 
         threads = [
             threading.Thread(target=work, daemon=True, name=f"look-{number}")
@@ -76,6 +86,7 @@ class Looks:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
+            is_over = True
             return Looked(looked.taken, dict(looked.answers))
 
 

@@ -128,6 +128,7 @@ def observation_sensors(
     limit = translator.settings.content_limit
 
     looks = Looks()
+    known: dict[str, SourceVersion] = {}
 
     @dg.sensor(
         name=SENSOR,
@@ -141,9 +142,10 @@ def observation_sensors(
         due = rounds.due(groups, now)
         instance = context.instance
 
-        def look(name: str) -> SourceVersion:
+        def look(name: str) -> tuple[SourceVersion, dg.AssetObservation | None]:
             key, source = sources[name]
-            return source_version(source, key, instance, limit)
+            now = known[name] = source_version(source, key, instance, limit, known.get(name))
+            return now, None if now.is_recorded else _observation(now, key, registry, translator, instance)
 
         looked = looks.at([name for _, name in due], look, budget=BUDGET, patience=PATIENCE)
         events: list[dg.AssetObservation] = []
@@ -151,13 +153,12 @@ def observation_sensors(
         failed: list[str] = []
         for number, (_, name) in enumerate(due[: looked.taken]):
             found = looked.answers.get(number)
-            key, source = sources[name]
-            if not isinstance(found, SourceVersion):
+            if not isinstance(found, tuple):
                 failed.append(name)
-                context.log.warning(f"{name} ({source.uri}) cannot be looked at: {_told(found)}")
-            elif not found.is_recorded:
+                context.log.warning(f"{name} ({sources[name][1].uri}) cannot be looked at: {_told(found)}")
+            elif found[1] is not None:
                 changed.append(name)
-                events.append(_observation(found, key, registry, translator, instance))
+                events.append(found[1])
         return dg.SensorResult(
             asset_events=events,
             cursor=rounds.after(groups, due, looked.taken, now).write(),
@@ -167,7 +168,7 @@ def observation_sensors(
     return [observe]
 
 
-def _told(problem: SourceVersion | Exception | None) -> str:
+def _told(problem: Exception | None) -> str:
     """What is wrong. Only errors of ours are known to hold no secret."""
     if problem is None:
         return f"no answer within {BUDGET + PATIENCE:.0f} s."
@@ -213,7 +214,7 @@ def _is_behind(
 ) -> bool:
     """Whether contracts are materialised from a source, all from the version that it has now."""
     versions = Versions(registry, instance, translator.settings.content_limit)
-    known: list[bool] = []
+    found = False
     for name in registry.stored_readers.get(key, ()):
         view = registry.views[name]
         event = instance.get_latest_materialization_event(registry.key_of(name))
@@ -224,5 +225,7 @@ def _is_behind(
             now = versions.of_result(view, translator.get_code_version(view))
         except AlignedError:  # nothing can be computed from it as it is
             continue
-        known.append((materialization.tags or {}).get("dagster/data_version") == now.value)
-    return bool(known) and all(known)
+        if (materialization.tags or {}).get("dagster/data_version") != now.value:
+            return False
+        found = True
+    return found

@@ -32,8 +32,8 @@ def observation_interval(name: str, every: Mapping[str, Every]) -> timedelta | N
     >>> [str(observation_interval(name, every)) for name in ("raw/a.csv", "raw/logs_1.csv", "raw/logs.csv")]
     ['0:01:00', 'None', '1:00:00']
     """
-    fitting = [pattern for pattern in every if pattern != DEFAULT and fnmatchcase(name, pattern)]
-    chosen = name if name in every else next(iter(fitting), DEFAULT)
+    fitting = (pattern for pattern in every if pattern != DEFAULT and fnmatchcase(name, pattern))
+    chosen = name if name in every else next(fitting, DEFAULT)
     found = every.get(chosen, DEFAULT_SECONDS)
     if found is None or found is False:
         return None

@@ -52,7 +52,11 @@ class SourceVersion:
 
 
 def source_version(
-    source: DataSource | ExposedModel, key: dg.AssetKey, instance: dg.DagsterInstance, limit: int
+    source: DataSource | ExposedModel,
+    key: dg.AssetKey,
+    instance: dg.DagsterInstance,
+    limit: int,
+    before: SourceVersion | None = None,
 ) -> SourceVersion:
     """The version of a source, compared with the last observation of its asset.
 
@@ -64,6 +68,7 @@ def source_version(
         key: its asset.
         instance: knows the observations.
         limit: the most bytes that are read; of more data the fingerprint decides.
+        before: what was found last, if that is known: bytes that were read then are not read again.
 
     Raises:
         SourceError: the source is not there.
@@ -75,7 +80,10 @@ def source_version(
     state = None if last is None else last.metadata.get(_STATE)
     if recorded is not None and state is not None and state.value == found.data_version:
         return SourceVersion(source.uri, recorded, found, is_recorded=True)
-    version = source.content(limit) or found.data_version
+    if before is not None and before.found.data_version == found.data_version:
+        version = before.version
+    else:
+        version = source.content(limit) or found.data_version
     return SourceVersion(source.uri, version, found, is_recorded=version == recorded)
 
 

@@ -40,9 +40,9 @@ def source_assets(registry: ContractRegistry, translator: ContractTranslator) ->
 
 def model_assets(registry: ContractRegistry, translator: ContractTranslator) -> list[dg.AssetsDefinition]:
     """One observable asset a model that predicts and that no asset of the user writes."""
-    predicts = {
-        key: [name for name, known in registry.model_keys.items() if known == key] for key in registry.models
-    }
+    predicts: dict[dg.AssetKey, list[str]] = {}
+    for name, key in registry.model_keys.items():
+        predicts.setdefault(key, []).append(name)
     return [
         _observable(
             model,

@@ -115,7 +115,10 @@ def is_rowwise(expr: pl.Expr) -> bool:
     >>> is_rowwise(pl.col("a") > 1), is_rowwise(pl.col("a") > pl.col("a").mean())
     (True, False)
     """
-    if not (expr.meta.is_row_separable() or expr.meta.is_literal(allow_aliasing=True)):
+    try:
+        if not (expr.meta.is_row_separable() or expr.meta.is_literal(allow_aliasing=True)):
+            return False
+    except pl.exceptions.PolarsError:  # polars does not tell it of the elements of a list
         return False
     return all(is_rowwise(part) for part in expr.meta.pop())
 

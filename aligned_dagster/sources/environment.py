@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -89,12 +90,19 @@ def check_names(settings: BaseModel) -> None:
     """Refuse what cannot be the name of an environment variable, such as a secret that was given in its place.
 
     Args:
-        settings: of which the fields that end in `_env` are looked at.
+        settings: of which the fields that end in `_env` are looked at, and an `endpoint_url`, which holds no credential.
 
     Raises:
         ConfigurationError: with the field, and without what it holds.
     """
     for field, value in settings:
+        if field == "endpoint_url" and value is not None:
+            parts = urlsplit(value)
+            if parts.username or parts.password or parts.query:
+                raise ConfigurationError(
+                    f"endpoint_url of {type(settings).__name__} holds more than an address. Put the URL into an environment "
+                    "variable, and give the variable's name as endpoint_env."
+                )
         if field.endswith("_env") and value is not None and not _NAME.fullmatch(value):
             raise ConfigurationError(
                 f"{field} of {type(settings).__name__} must be the name of an environment variable, such as "

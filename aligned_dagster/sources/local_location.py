@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -153,7 +154,7 @@ def _below(directory: str) -> list[str]:
         for entry in entries:
             if is_hidden(entry.name):
                 continue
-            if not entry.is_dir():
+            if not _is_directory(entry):
                 files.append(entry.name)
             elif not entry.is_symlink():
                 directories.append(entry.name)
@@ -161,6 +162,13 @@ def _below(directory: str) -> list[str]:
     for name in sorted(directories):
         found += _below(os.path.join(directory, name))
     return found
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere
+        return False
 
 
 def stored_file(path: Path) -> StoredFile:
@@ -171,13 +179,14 @@ def stored_file(path: Path) -> StoredFile:
 
 
 def stored_files(paths: Iterable[Path]) -> list[StoredFile]:
-    """What the file system tells of files; those that vanished meanwhile are left out."""
+    """What the file system tells of files; those that vanished meanwhile, and links to themselves, are left out."""
     found: list[StoredFile] = []
     for path in paths:
         try:
             found.append(stored_file(path))
-        except FileNotFoundError:
-            continue
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP):
+                raise
     return found
 
 

@@ -116,6 +116,7 @@ class StagedPartitions(Staged):
         with self._restaging():
             if not self._overwrites:
                 self._settle()
+                self._refuse_loss(self._kept)
             self._new = self._division.write(self._conformed(rows))
             self._replaced, self._kept, self._beside = [*self._replaced, *self._kept], [], []
 

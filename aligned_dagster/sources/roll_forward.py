@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -86,13 +88,21 @@ class Journal:
         force_to_disk(base)
 
     def carry_out(self) -> None:
-        """Move and remove the files; a second time changes nothing."""
+        """Move and remove the files; a second time changes nothing.
+
+        Raises:
+            UnreadableSourceError: a file that is to be moved is gone. Nothing is removed then.
+        """
         base = self.root.parent
         self.root.mkdir(exist_ok=True)
+        self._check_moves()
         by_directory: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         for source, target in self.moves:
             (staged, name), (place, final) = os.path.split(source), os.path.split(target)
-            by_directory[staged, place].append((name, final))
+            if final.startswith("."):
+                _copy(base / source, base / target)
+            else:
+                by_directory[staged, place].append((name, final))
         touched = {str(self.root)}
         for (staged, place), names in by_directory.items():
             self._move(os.path.join(base, staged), os.path.join(base, place), names)
@@ -116,6 +126,15 @@ class Journal:
         ]
         return kept + [file for file in moved if not file.name.startswith(".")]
 
+    def _check_moves(self) -> None:
+        base = self.root.parent
+        for source, target in self.moves:
+            if not ((base / source).exists() or (base / target).exists()):
+                raise UnreadableSourceError(
+                    f"{base / source} is gone, which an unfinished publish was to move to {base / target}. Nothing was "
+                    f"removed. If its rows can be made again, remove {_file(self.root)} and publish them once more."
+                )
+
     def _move(self, staged: str, place: str, names: list[tuple[str, str]]) -> None:
         """Move files between two directories, or the directory itself where it holds just them and none is there."""
         try:
@@ -123,7 +142,8 @@ class Journal:
         except FileNotFoundError:
             return
         os.makedirs(os.path.dirname(place), exist_ok=True)
-        if sorted(there) == sorted(final for _, final in names) and all(a == b for a, b in names):
+        is_whole = sorted(there) == sorted(final for _, final in names) and all(a == b for a, b in names)
+        if is_whole and _alike(staged, os.path.dirname(place)):
             with suppress(OSError):  # a partition that is there already
                 os.rename(staged, place)
                 return
@@ -141,7 +161,10 @@ class Journal:
         return found
 
     def _tidied(self, directory: str) -> str:
-        """Remove directories that hold no rows, and return the first one above that stays."""
+        """Remove directories that hold no rows, and return the first one above that stays.
+
+        One that cannot be removed, as there is a hidden directory of somebody else's in it, stays too.
+        """
         root = str(self.root)
         while directory != root:
             try:
@@ -151,9 +174,12 @@ class Journal:
             else:
                 if any(not name.startswith(".") for name in left):
                     break
-                for name in left:
-                    os.unlink(os.path.join(directory, name))
-                os.rmdir(directory)
+                try:
+                    for name in left:
+                        os.unlink(os.path.join(directory, name))
+                    os.rmdir(directory)
+                except OSError:
+                    break
             directory = os.path.dirname(directory)
         return directory
 
@@ -188,13 +214,37 @@ class LocalTreeWriter(TreeWriter):
 
     def close(self) -> None:
         """See `TreeWriter.close`. What is committed and not carried out stays for the next writer."""
-        if not self._committed:
+        if not (self._committed or self._is_pending()):
             remove(self.staging)
         self._lock.release()
+
+    def _is_pending(self) -> bool:
+        """Whether a journal was written that names what is staged, though the commit was interrupted."""
+        with suppress(UnreadableSourceError):
+            journal = Journal.pending(self._root)
+            return journal is not None and self._root.parent / journal.staging == self.staging
+        return True
 
 
 def _relative(path: Path, base: Path) -> str:
     return path.relative_to(base).as_posix()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Put what tells the value of a partition into place, before its rows come and while others are still staged."""
+    if not source.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f"{target.name}.new")
+    shutil.copyfile(source, draft)
+    force_to_disk(draft)
+    os.replace(draft, target)
+
+
+def _alike(staged: str, parent: str) -> bool:
+    """Whether a directory has the group that one made in `parent` would have."""
+    one, other = os.stat(staged), os.stat(parent)
+    return (one.st_gid, one.st_mode & stat.S_ISGID) == (other.st_gid, other.st_mode & stat.S_ISGID)
 
 
 def _file(root: Path) -> Path:

@@ -262,6 +262,9 @@ def test_a_look_that_hangs_holds_up_nobody_and_is_not_begun_twice():
     second = looks.at(["hangs", "a"], look, budget=0.5, patience=30)
     assert second.answers == {1: "A"}
     release.set()
+    while not (late := looks.at(["hangs"], look, budget=0.5, patience=30).answers):
+        time.sleep(0.01)  # until the answer of the first look is there
+    assert late == {0: "HANGS"}
     assert begun.count("hangs") == 1
 
 

@@ -552,3 +552,36 @@ def test_string_columns_are_no_part_of_a_connection() -> None:
         name = String().as_entity()
 
     assert ContractStore([Names]).connections == {}
+
+
+def test_the_config_of_a_run_cannot_change_where_contracts_are() -> None:
+    resource = PostgreSQLResource(env_var="PSQL_DB_URL")
+
+    @dg.asset(required_resource_keys={"database"})
+    def reader() -> None: ...
+
+    job = dg.Definitions([reader], resources={"database": resource}).resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process().success
+    with pytest.raises(dg.DagsterResourceFunctionError) as caught:
+        job.execute_in_process({"resources": {"database": {"config": {"env_var": "STAGING"}}}})
+    assert "changes env_var of a PostgreSQLResource" in str(caught.value.__cause__)
+
+
+def test_no_error_of_a_config_shows_what_it_was_given() -> None:
+    fields: dict[str, Any] = {"env_var": "X", "address": 12, "password": SECRET}
+    with pytest.raises(ValueError, match="password") as caught:
+        PostgreSQLConfig(**fields)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://a.blob.example/?sig={SECRET}", f"https://key:{SECRET}@store.example"]
+)
+def test_an_endpoint_with_a_credential_is_refused(url: str) -> None:
+    for make in (
+        lambda: AzureContainerResource(account_name="a", endpoint_url=url),
+        lambda: S3BucketResource(bucket="b", endpoint_url=url),
+    ):
+        with pytest.raises(ConfigurationError, match="endpoint_env") as caught:
+            make()
+        assert SECRET not in str(caught.value)

@@ -88,6 +88,20 @@ def test_nothing_is_read_where_the_fingerprint_is_known(
     assert look(source, instance).version == first.version
 
 
+def test_what_was_read_before_is_not_read_again(
+    stored: tuple[DataSource, Path], instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, file = stored
+    look(source, instance)
+    os.utime(file, ns=(1, 1))  # the same bytes, of which no observation tells
+    before = source_version(source, KEY, instance, ROOMY)
+    monkeypatch.setattr(type(source), "content", lambda *_: pytest.fail("the content was read"))
+
+    again = source_version(source, KEY, instance, ROOMY, before)
+
+    assert again == before and again.is_recorded
+
+
 def test_of_more_bytes_than_the_limit_the_fingerprint_decides(
     stored: tuple[DataSource, Path], instance: dg.DagsterInstance
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aligned_dagster import (
+    Bool,
     FeatureView,
     FileSource,
     Float,
@@ -20,6 +21,7 @@ from aligned_dagster import (
     feature_view,
     publish,
     rule,
+    transform_polars,
 )
 from aligned_dagster.errors import AuditError, PublishError
 from aligned_dagster.features.schema import Schema
@@ -158,6 +160,18 @@ NEEDING_ALL: dict[str, tuple[dict[str, Any], float]] = {
     "amount__unique": ({"amount": Float().is_unique()}, 3.0),
     "rule__known": ({"amount": AMOUNT, "known": rule(AMOUNT >= 0, mostly=0.99)}, -1.0),
 }
+
+
+def test_a_rule_over_the_elements_of_a_list_is_held_against_all_rows(tmp_path: Path) -> None:
+    amount = Float()
+    listed = transform_polars([amount], Bool())(
+        lambda column: pl.concat_list(column).list.eval(pl.element() >= 0).list.all()
+    )
+    view = contract(tmp_path, amount=amount, known=rule(listed))
+    publish(view, STORED.lazy())
+    with pytest.raises(AuditError, match="1 of 25 rows break it"):
+        publish(view, rows((100, 2, -1.0)), mode="insert")
+    publish(view, rows((100, 2, 1.0)), mode="insert")
 
 
 @pytest.mark.parametrize("check", NEEDING_ALL)

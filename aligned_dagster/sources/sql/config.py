@@ -40,7 +40,7 @@ class SqlConfig(BaseModel):
         password_env: the variable that holds the password for `address`, where it needs one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     schemes: ClassVar[tuple[str, ...]] = ("postgresql", "postgres")
 
