@@ -140,7 +140,7 @@ def model_code(model: BaseModel, imports: Imports) -> str:
 
     name = type(model).__name__
     if name == "S3Location" and not getattr(model, "path", None):  # where Redshift puts what it unloads
-        config: BaseModel = getattr(model, "config")  # noqa: B009
+        config: BaseModel = getattr(model, "config")  # noqa: B009  # only some sources have one
         return model_code(config, imports).replace("S3Settings(", f"{imports.name('AwsS3Config')}(", 1)
     if name != "S3Settings" and name not in aligned_dagster.__all__:
         raise UnsupportedError(f"{name} has no short text in Python.")

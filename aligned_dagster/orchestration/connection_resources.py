@@ -71,34 +71,30 @@ class ConnectionResource(dg.ConfigurableResource[Any]):
         return cls(**{name: value for name, value in held.items() if value is not None})
 
 
-class PostgreSQLResource(ConnectionResource):
+class _DatabaseResource(ConnectionResource):
+    """What the resources of databases share."""
+
+    env_var: str | None = Field(None, description="Environment variable with the address, password included.")
+    address: str | None = Field(None, description="The address itself, where it has no password.")
+    password_env: str | None = Field(
+        None, description="Environment variable with the password for `address`."
+    )
+    schema_name: str | None = Field(
+        None, description="Schema of tables that name none; theirs is kept if not given."
+    )
+
+
+class PostgreSQLResource(_DatabaseResource):
     """A PostgreSQL database that contracts read from or are kept in. The address stays in the environment."""
 
     kind: ClassVar[str] = "postgres"
 
-    env_var: str | None = Field(None, description="Environment variable with the address, password included.")
-    address: str | None = Field(None, description="The address itself, where it has no password.")
-    password_env: str | None = Field(
-        None, description="Environment variable with the password for `address`."
-    )
-    schema_name: str | None = Field(
-        None, description="Schema of tables that name none; theirs is kept if not given."
-    )
 
-
-class RedshiftResource(ConnectionResource):
+class RedshiftResource(_DatabaseResource):
     """A Redshift database that contracts read from or are kept in. The address stays in the environment."""
 
     kind: ClassVar[str] = "redshift"
 
-    env_var: str | None = Field(None, description="Environment variable with the address, password included.")
-    address: str | None = Field(None, description="The address itself, where it has no password.")
-    password_env: str | None = Field(
-        None, description="Environment variable with the password for `address`."
-    )
-    schema_name: str | None = Field(
-        None, description="Schema of tables that name none; theirs is kept if not given."
-    )
     iam_role_env: str | None = Field(
         None, description="Environment variable with the role that reaches the staging bucket."
     )

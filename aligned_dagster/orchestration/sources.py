@@ -124,7 +124,7 @@ def _observable(
 
     observe.__annotations__["context"] = dg.OpExecutionContext  # Dagster reads no text for it
     # It asks for the signature and the types some ten times, and takes both from here if they are there.
-    setattr(observe, "__signature__", inspect.signature(observe, eval_str=True))  # noqa: B010
+    setattr(observe, "__signature__", inspect.signature(observe, eval_str=True))  # noqa: B010  # no attribute of it
     spec = dg.AssetSpec(
         key,
         skippable=True,

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow  # noqa: F401, TID253  # it writes with it; the import is not what is measured
-from aligned import FileSource, Float64, Int32, Int64, String, feature_view  # type: ignore[import-not-found]
+from aligned import FileSource, Float64, Int32, Int64, String, feature_view
 
 from benchmarks.cell import Task
 from benchmarks.cells.by_hand_trees import copied

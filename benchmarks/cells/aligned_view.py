@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
-from aligned import EventTimestamp, FileSource, Float64, Int32, Int64, String, feature_view  # type: ignore[import-not-found]
+from aligned import EventTimestamp, FileSource, Float64, Int32, Int64, String, feature_view
 
 from benchmarks.cell import Task
 from benchmarks.cells.by_hand_view import COUNTRIES, STATES

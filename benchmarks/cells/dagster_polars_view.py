@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from dagster_polars import PolarsParquetIOManager  # type: ignore[import-not-found]
+from dagster_polars import PolarsParquetIOManager
 
 from benchmarks.cell import Task
 from benchmarks.cells.by_hand_view import DERIVED

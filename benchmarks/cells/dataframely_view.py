@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import dataframely as dy  # type: ignore[import-not-found]
+import dataframely as dy
 import polars as pl
 
 from benchmarks.cell import Task

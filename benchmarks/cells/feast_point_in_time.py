@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd  # noqa: TID253
 import pyarrow.parquet  # noqa: F401, TID253
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig  # type: ignore[import-not-found]
-from feast.types import Float64, Int64  # type: ignore[import-not-found]
-from feast.value_type import ValueType  # type: ignore[import-not-found]
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
+from feast.types import Float64, Int64
+from feast.value_type import ValueType
 
 from benchmarks.cell import Task
 
