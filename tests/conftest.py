@@ -11,7 +11,7 @@ from tools.servers.postgres import PostgresServer
 from tools.servers.redshift import RedshiftServer
 from tools.servers.s3 import S3Server, juicefs_server, moto_server
 
-SLOW = ("operations", "daemon", "test_component.py", "test_crashes.py", "test_demo_storage.py")
+SLOW = ("distributed", "operations", "daemon", "test_component.py", "test_crashes.py", "test_demo_storage.py")
 """Parts of the paths of modules that take minutes, each a whole deployment or a process for each test."""
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from aligned_dagster.errors import ConfigurationError, did_you_mean
 from aligned_dagster.orchestration.code_references import GitLinks
+from aligned_dagster.orchestration.engine_settings import checked_engine, spark_settings, with_engine
+from aligned_dagster.orchestration.executors import Executor, checked_executor
 from aligned_dagster.orchestration.observation_intervals import DEFAULT, Every, observation_interval
 from aligned_dagster.orchestration.profiles import PROFILE, Profiles, checked_profiles, with_profile
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from dagster import AssetsDefinition
 
     from aligned_dagster.contracts.store import ContractStore
+    from aligned_dagster.features.engines.names import Engine
+    from aligned_dagster.sources.engines.spark_config import SparkConfig
 
 PROJECT = "ALIGNED_PROJECT"
 """The environment variable that names a project's directory, or its pyproject.toml."""
@@ -27,7 +31,6 @@ PROJECT = "ALIGNED_PROJECT"
 DUMMY = "ALIGNED_DUMMY"
 """The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
 
-Executor = Literal["in_process", "multiprocess"]
 Automation = Literal["running", "stopped"]
 _KNOWN = {
     "assets",
@@ -35,12 +38,14 @@ _KNOWN = {
     "contracts",
     "dagster_home",
     "definitions",
+    "engine",
     "executor",
     "git",
     "observe_every",
     "profile",
     "profiles",
     "quarantine_days",
+    "spark",
     "workspace",
 }
 _MOST_DAYS = 36_500
@@ -59,7 +64,7 @@ class ProjectSettings:
         dagster_home: the directory of Dagster's own storage.
         workspace: the file that names the code locations for the UI.
         executor: "in_process" runs one step after another, each on all cores; "multiprocess" a process a
-            step.
+            step; "dask" and "celery" on their workers.
         quarantine_days: how long rows that were kept aside are kept; None for as long as nobody drops them.
         profiles: name of a deployment to the connections that it replaces, with the fields of what takes their place.
         profile: the one that is used, unless `ALIGNED_PROFILE` names another one.
@@ -69,6 +74,9 @@ class ProjectSettings:
             leaves it to somebody in the UI.
         observe_every: asset key or glob of raw sources and models to how often they are looked at, in seconds; False is
             never, "default" is for the others.
+        engine: "polars", "spark" or "duckdb": what computes and audits contracts that state no engine themselves, unless
+            `ALIGNED_ENGINE` names another one; polars if not given.
+        spark: how Spark is reached, as far as no environment variable says it.
     """
 
     root: Path
@@ -85,6 +93,8 @@ class ProjectSettings:
     file: Path | None = None
     automation: Automation = "stopped"
     observe_every: Mapping[str, Every] = field(default_factory=dict)
+    engine: Engine | None = None
+    spark: SparkConfig | None = None
 
     @staticmethod
     def find(start: Path | None = None, environ: Mapping[str, str] | None = None) -> ProjectSettings:
@@ -130,10 +140,11 @@ class ProjectSettings:
     def load_store(self) -> ContractStore:
         """The contracts in all files that the globs name, over the databases, buckets and accounts of the profile.
 
-        Where `ALIGNED_DUMMY=1` is set they are on random rows.
+        Where `ALIGNED_DUMMY=1` is set they are on random rows. They are on the engine of the deployment.
 
         Raises:
-            ConfigurationError: a glob names no file, or the profile is wrong.
+            ConfigurationError: a glob names no file, or the profile or the engine is wrong.
+            UnsupportedError: columns cannot be computed on the engine.
             ContractImportError: a file cannot be imported; the message says which and why.
             DuplicateNameError: two contracts have one name.
         """
@@ -143,7 +154,19 @@ class ProjectSettings:
         for pattern in self.contract_globs():
             store = store.combined_with(ContractStore.discover(pattern))
         store = with_profile(store, self.profiles, self.profile, self._where)
-        return store.dummy_store() if _on_made_up_rows() else store
+        return self.with_engine(store.dummy_store() if _on_made_up_rows() else store)
+
+    def with_engine(self, store: ContractStore) -> ContractStore:
+        """The contracts on the engine of the deployment.
+
+        Args:
+            store: the contracts.
+
+        Raises:
+            ConfigurationError: `ALIGNED_ENGINE` names no engine.
+            UnsupportedError: columns cannot be computed on the engine; every one is listed with the reason.
+        """
+        return with_engine(store, self.engine, self.spark)
 
     def with_profile(self, store: ContractStore, name: str) -> ContractStore:
         """The contracts over the databases, buckets and accounts of one profile, whichever is used.
@@ -228,12 +251,6 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
     contracts, assets = (_listed(table, setting, file) for setting in ("contracts", "assets"))
     if not contracts:
         raise _no_globs("contracts", file)
-    executor = table.get("executor", "in_process")
-    if executor not in ("in_process", "multiprocess"):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has executor = {executor!r}; "
-            "use 'in_process' or 'multiprocess'."
-        )
     days = table.get("quarantine_days")
     if days is not None and (
         isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= _MOST_DAYS
@@ -250,12 +267,14 @@ def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
         definitions=str(table.get("definitions", "aligned_dagster.definitions")),
         dagster_home=root / str(table.get("dagster_home", "dagster_home")),
         workspace=root / str(table.get("workspace", "workspace.yaml")),
-        executor=executor,
+        executor=checked_executor(table.get("executor", "in_process"), f"[tool.aligned_dagster] of {file}"),
         quarantine_days=days,
         automation=_automation(table, file),
         observe_every=_observe_every(table, file),
         profiles=checked_profiles(table.get("profiles", {}), f"[tool.aligned_dagster] of {file}"),
         profile=_chosen(table.get("profile"), file),
+        engine=checked_engine(table.get("engine"), f"engine in [tool.aligned_dagster] of {file}"),
+        spark=spark_settings(table.get("spark"), f"[tool.aligned_dagster] of {file}"),
         git=GitLinks.of(table["git"], f"[tool.aligned_dagster] of {file}", root) if "git" in table else None,
     )
 

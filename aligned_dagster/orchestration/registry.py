@@ -39,6 +39,8 @@ class ContractRegistry:
         model_keys: model contract's name to the asset of the model that predicts for it, where that is one.
         models: asset key to model, of those that are observed; the others are written by an asset of the user.
         resource_keys: contract name to the resources of the connections that it uses itself.
+        pools: contract name to the connection of which its asset takes a place while it runs.
+        read_by_others: names of the contracts whose rows an IO manager reads that is none of ours.
     """
 
     views: Mapping[str, FeatureView[Any]]
@@ -52,6 +54,8 @@ class ContractRegistry:
     model_keys: Mapping[str, dg.AssetKey] = field(default_factory=dict)
     models: Mapping[dg.AssetKey, ExposedModel] = field(default_factory=dict)
     resource_keys: Mapping[str, Collection[str]] = field(default_factory=dict)
+    pools: Mapping[str, str] = field(default_factory=dict)
+    read_by_others: Collection[str] = ()
 
     @staticmethod
     def of(
@@ -61,6 +65,8 @@ class ContractRegistry:
         lock: ContractsLock | None = None,
         given: Collection[dg.AssetKey] = (),
         resource_keys: Mapping[str, Collection[str]] | None = None,
+        pools: Mapping[str, str] | None = None,
+        io_managers: Collection[str] = (),
     ) -> ContractRegistry:
         """The registry of these contracts, of the contracts that they read, and of their raw sources.
 
@@ -71,6 +77,8 @@ class ContractRegistry:
             lock: knows the schema versions that they had; only those of now if not given.
             given: keys of assets that the user writes, which may be those of models.
             resource_keys: contract name to the resources that its asset is shown to use.
+            pools: contract name to the connection of which its asset takes a place.
+            io_managers: names of the resources that the user gives, among them those that take the place of IO managers.
 
         Raises:
             DuplicateNameError: two contracts have one asset key.
@@ -117,6 +125,10 @@ class ContractRegistry:
             model_keys=model_keys,
             models=models,
             resource_keys=resource_keys or {},
+            pools=pools or {},
+            read_by_others=frozenset(
+                name for name, view in known.items() if translator.get_io_manager_key(view) in io_managers
+            ),
         )
 
     def view_at(self, key: dg.AssetKey) -> FeatureView[Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from aligned_dagster.contracts.engines import engine_of
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.orchestration.automation import automation_condition
 from aligned_dagster.orchestration.images import docker_config, image_tags
@@ -133,13 +134,13 @@ class ContractTranslator:
         return {slug: "" for tag in view.tags if (slug := re.sub(r"[^A-Za-z0-9_.-]", "_", tag)[:63])}
 
     def get_kinds(self, view: FeatureView[Any]) -> set[str]:
-        """Kinds of the asset: polars and those of its storage, such as parquet and s3, or "view" where nothing is stored.
+        """Kinds of the asset: its engine and those of its storage, such as parquet and s3, or "view" where nothing is stored.
 
-        Of a model contract "model" and the kind of its model stand in the place of polars.
+        Of a model contract "model" and the kind of its model stand in the place of the engine.
         """
         storage = {"view"} if view.is_virtual else _kinds(view.storage)
         if not isinstance(view, ModelContract):
-            return {"polars"} | storage
+            return {engine_of(view)} | storage
         exposed = view.exposed_model
         return {"model"} | storage | (set() if exposed is None else self.get_model_kinds(exposed))
 
@@ -230,6 +231,14 @@ class ContractTranslator:
         """Tags of the op, which launchers and executors read: the image that a custom source asks for."""
         image = docker_config(view)
         return {} if image is None else image_tags(image)
+
+    def get_pool(self, view: FeatureView[Any], inferred: str | None) -> str | None:
+        """The pool of the asset, of which Dagster lets so many run at once: that of the database or bucket at which it works.
+
+        It has the name of that connection, such as `postgres_PSQL_DB_URL`; what is in files alone has none. Its limit is
+        `concurrency.pools.default_limit` of dagster.yaml, or is set in the UI.
+        """
+        return inferred
 
     def get_check_name(self, view: FeatureView[Any], check: CheckSpec) -> str:
         """The asset check of a rule."""
