@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,29 @@ SLOW = ("operations", "daemon", "test_component.py", "test_crashes.py", "test_de
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow modules first, so that the workers that share out the modules end at about the same time."""
     items.sort(key=lambda item: not any(part in SLOW for part in item.path.parts))
+
+
+_crashed: list[str] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    """The test during which a worker's interpreter died is run again once, and fails if that happens once more.
+
+    The scheduler of xdist puts all modules of a dead worker back, those that are done too; a worker that is given one
+    of those waits for ever for its next test.
+    """
+    for module in [name for name, tests in sched.workqueue.items() if all(tests.values())]:
+        del sched.workqueue[module]
+    if crashitem not in _crashed:
+        report.outcome = "passed"
+    _crashed.append(crashitem)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell of the interpreters that died."""
+    for test in _crashed:
+        terminalreporter.write_line(f"An interpreter died during {test}", yellow=True)
 
 
 @pytest.fixture(scope="session")
