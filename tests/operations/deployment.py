@@ -85,9 +85,8 @@ class Deployment:
 
     def start_daemon(self) -> None:
         """Start the daemon."""
-        self.daemon = self._process(
-            "daemon", ["dagster._daemon", "run", "--log-level", "warning"], lambda _: True
-        )
+        program = Path(__file__).with_name("quick_daemon.py")
+        self.daemon = self._process("daemon", [str(program), "run", "--log-level", "warning"], lambda _: True)
 
     def stop(self) -> None:
         """End all that is running."""
@@ -158,13 +157,14 @@ class Deployment:
     def until_ended(self, run_id: str) -> dg.DagsterRunStatus:
         """How a run ended."""
 
-        def ended() -> dg.DagsterRunStatus | None:
-            with self.instance() as instance:
-                run = instance.get_run_by_id(run_id)
-            assert run is not None
-            return run.status if run.is_finished else None
+        with self.instance() as instance:
 
-        return self.until(ended, f"the end of run {run_id}")
+            def ended() -> dg.DagsterRunStatus | None:
+                run = instance.get_run_by_id(run_id)
+                assert run is not None
+                return run.status if run.is_finished else None
+
+            return self.until(ended, f"the end of run {run_id}")
 
     def steps_of(self, run_id: str) -> list[str]:
         """The steps that a run has finished, in their order."""
@@ -200,7 +200,7 @@ class Deployment:
         deadline = time.monotonic() + PATIENCE
         while not (value := found()):
             assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.logs()}"
-            time.sleep(0.1)
+            time.sleep(0.2)
         return value
 
     def logs(self) -> str:
@@ -219,7 +219,7 @@ class Deployment:
         self.url = f"http://127.0.0.1:{port}"
         return self._process(
             "webserver",
-            ["dagster_webserver", "--host", "127.0.0.1", "--port", str(port)],
+            ["-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(port)],
             lambda _: _answers(f"{self.url}/server_info"),
         )
 
@@ -227,7 +227,7 @@ class Deployment:
         started = ServerProcess(
             name,
             [
-                *(sys.executable, "-m", *command),
+                *(sys.executable, *command),
                 *("--workspace", self.project / "workspace.yaml"),
             ],
             log=self.project / f"{name}-{len(self._started)}.log",
