@@ -52,6 +52,7 @@ materialize: $(DEMO) ## Materialise the demo, print the summary and end; STORAGE
 
 test: .venv/dev.stamp .venv/azurite.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name", WORKERS=processes
 	@tools/chromium.sh
+	@$(BIN)/python -m compileall -q aligned_dagster tools # once, and not in each of the processes that tests start
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: .venv/dev.stamp ## Check format, lint, types and layers

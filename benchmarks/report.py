@@ -32,19 +32,23 @@ def table(measured: Measured) -> str:
 
 
 def goals(workload: Workload, measured: Measured) -> list[tuple[str, float, bool]]:
-    """Each goal in each of its groups: in words, what was measured, and whether it is kept."""
+    """Each goal in each of its groups: in words, what was measured, and whether it is kept.
+
+    A peer that was given up took at least as long as it was let.
+    """
     found = []
     for goal in workload.goals:
         for group, members in groupby(measured.cells, key=lambda cell: cell.group):
-            cells = {cell.way: cell for cell in members if not cell.failure}
-            if goal.group not in group or not cells:
+            cells = {cell.way: cell for cell in members if not cell.failure or cell.given_up}
+            done = [way for way, cell in cells.items() if not cell.failure]
+            if goal.group not in group or goal.way not in done:
                 continue
-            base = cells.get(goal.base or next(iter(cells)))
-            ours = cells.get(goal.way)
-            if base is None or ours is None:
+            base, ours = cells.get(goal.base or done[0]), cells[goal.way]
+            if base is None or (base.given_up and goal.figure != "seconds"):
                 continue
-            value = ours.median(goal.figure) / (1 if goal.absolute else base.median(goal.figure))
-            found.append((_words(goal, base.way, group), value, value <= goal.at_most))
+            theirs = base.given_up or base.median(goal.figure)
+            value = ours.median(goal.figure) / (1 if goal.absolute else theirs)
+            found.append((_words(goal, base, group), value, value <= goal.at_most))
     return found
 
 
@@ -100,9 +104,10 @@ def _line(cell: Cell, base: Cell | None, extras: Sequence[str]) -> str:
     return _row(shown + [f"{cell.median(name):,.10g}" if name in cell.figures else "" for name in extras])
 
 
-def _words(goal: Goal, base: str, group: str) -> str:
+def _words(goal: Goal, base: Cell, group: str) -> str:
     figure = {"cpu": "processor seconds"}.get(goal.figure, goal.figure)
-    limit = f"{goal.at_most:g}" if goal.absolute else f"{goal.at_most:g} x {base}"
+    whose = f"{base.way} ({base.failure.removeprefix('failed: ')})" if base.given_up else base.way
+    limit = f"{goal.at_most:g}" if goal.absolute else f"{goal.at_most:g} x {whose}"
     return f"{group}: {figure} of {goal.way} <= {limit}"
 
 

@@ -18,8 +18,10 @@ from benchmarks.environments import python_of
 from benchmarks.workload import Group, Way, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
-MOST_SECONDS = 120
-"""A cell that takes longer is given up."""
+
+
+class UnfinishedError(RuntimeError):
+    """A cell was given up."""
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Cell:
         figures: what the cell counted itself, of each repeat.
         answer: rows and checksum, or what was answered.
         failure: why it is out of the comparison; nothing if it is not.
+        given_up: seconds after which it was not done; 0 if it was.
     """
 
     group: str
@@ -45,6 +48,7 @@ class Cell:
     figures: dict[str, list[float]] = field(default_factory=dict)
     answer: str = ""
     failure: str = ""
+    given_up: float = 0
 
     def median(self, figure: str) -> float:
         """The median of a figure."""
@@ -118,11 +122,11 @@ def run_cell(group: Group, way: Way) -> tuple[dict[str, Any], str]:
                     env=environment,
                     stdout=log,
                     stderr=log,
-                    timeout=MOST_SECONDS,
+                    timeout=group.most_seconds,
                     check=False,
                 )
             except subprocess.TimeoutExpired as error:
-                raise RuntimeError(f"not done after {MOST_SECONDS} s") from error
+                raise UnfinishedError(f"not done after {group.most_seconds:g} s") from error
         if done.returncode != 0:
             lines = (folder / "log").read_text("utf-8").strip().splitlines()
             if os.environ.get("BENCHMARK_VERBOSE"):
@@ -164,6 +168,7 @@ def _round(group: Group, cells: dict[tuple[str, str], Cell], tell: Callable[[str
             outcome, answer = run_cell(group, way)
         except RuntimeError as error:
             cell.failure = f"failed: {error}"
+            cell.given_up = group.most_seconds if isinstance(error, UnfinishedError) else 0
         else:
             cell.answer = answer
             cell.failure = _disagreement(cell, group, cells)

@@ -39,6 +39,7 @@ class Group:
         data: directory of the rows, as the workload's `make` returned it.
         args: arguments of all its cells.
         repeats: how often, where that differs from the rest of the run.
+        most_seconds: after which a cell is given up.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Group:
     data: Path
     args: Mapping[str, Any] = field(default_factory=dict)
     repeats: int | None = None
+    most_seconds: float = 120
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,22 @@ def test_goals_are_told_as_kept_or_not() -> None:
     assert [(round(value, 2), kept) for _, value, kept in found] == [(1.5, False), (1.1, True), (90.0, True)]
 
 
+def test_a_peer_that_is_given_up_took_at_least_as_long(tmp_path: Path) -> None:
+    trees.make(tmp_path, 60, 3)
+    group = Group("slow", (Way("peer", "by_hand_trees:one_file"),), tmp_path, most_seconds=0.001)
+    (slow,) = measure(
+        Workload("tiny", "", "", lambda quick: [group]), quick=True, repeats=2, tell=print
+    ).cells
+    assert slow.failure == "failed: not done after 0.001 s"
+    goals = (Goal(0.2, base="peer"), Goal(0.2, base="peer", figure="cpu"))
+    workload = Workload("tiny", "Tiny", "", lambda quick: [], goals)
+    ours = Cell("slow", "contracts", [0.0001], [1.0], [100.0])
+    found = report.goals(workload, Measured("tiny", [slow, ours], "a machine", [0.0], 1))
+    assert found == [
+        ("slow: seconds of contracts <= 0.2 x peer (not done after 0.001 s)", pytest.approx(0.1), True)
+    ]
+
+
 def test_the_command_measures_one_workload_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,13 +15,20 @@ def _groups(quick: bool) -> list[Group]:
         Way("contracts", "contracts_dagster:backfill"),
     )
     return [
-        Group(f"{days} days in one run, {rows:,} rows", ways, data, {"days": days, "one_run": True}),
+        Group(
+            f"{days} days in one run, {rows:,} rows",
+            ways,
+            data,
+            {"days": days, "one_run": True},
+            most_seconds=600,
+        ),
         Group(
             f"{days} days in {days} runs, {rows:,} rows",
             ways,
             data,
             {"days": days, "one_run": False},
             repeats=1,
+            most_seconds=1_800,
         ),
     ]
 

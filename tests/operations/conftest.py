@@ -1,4 +1,4 @@
-"""One deployment on SQLite and a database of its own, which several tests kill parts of."""
+"""One deployment on SQLite and a database of its own, which all tests of this directory kill parts of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .deployment import Deployment
 from .shop import SETTINGS, publish_all, write_shop
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def database() -> Iterator[PostgresServer]:
     """A PostgreSQL server that a test may kill."""
     with PostgresServer() as server:
@@ -21,7 +21,7 @@ def database() -> Iterator[PostgresServer]:
         close_idle_connections()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory, database: PostgresServer) -> Iterator[Deployment]:
     """The shop with its web server and daemon, and with old rows; nothing has run."""
     with pytest.MonkeyPatch.context() as patch:

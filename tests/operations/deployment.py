@@ -85,9 +85,8 @@ class Deployment:
 
     def start_daemon(self) -> None:
         """Start the daemon."""
-        self.daemon = self._process(
-            "daemon", ["dagster._daemon", "run", "--log-level", "warning"], lambda _: True
-        )
+        program = Path(__file__).with_name("quick_daemon.py")
+        self.daemon = self._process("daemon", [str(program), "run", "--log-level", "warning"], lambda _: True)
 
     def start(
         self,
@@ -173,13 +172,14 @@ class Deployment:
     def until_ended(self, run_id: str) -> dg.DagsterRunStatus:
         """How a run ended."""
 
-        def ended() -> dg.DagsterRunStatus | None:
-            with self.instance() as instance:
-                run = instance.get_run_by_id(run_id)
-            assert run is not None
-            return run.status if run.is_finished else None
+        with self.instance() as instance:
 
-        return self.until(ended, f"the end of run {run_id}")
+            def ended() -> dg.DagsterRunStatus | None:
+                run = instance.get_run_by_id(run_id)
+                assert run is not None
+                return run.status if run.is_finished else None
+
+            return self.until(ended, f"the end of run {run_id}")
 
     def steps_of(self, run_id: str) -> list[str]:
         """The steps that a run has finished, in their order."""
@@ -215,7 +215,7 @@ class Deployment:
         deadline = time.monotonic() + PATIENCE
         while not (value := found()):
             assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.logs()}"
-            time.sleep(0.1)
+            time.sleep(0.2)
         return value
 
     def logs(self) -> str:
@@ -234,13 +234,13 @@ class Deployment:
         self.url = f"http://127.0.0.1:{port}"
         return self._process(
             "webserver",
-            ["dagster_webserver", "--host", "127.0.0.1", "--port", str(port)],
+            ["-m", "dagster_webserver", "--host", "127.0.0.1", "--port", str(port)],
             lambda _: _answers(f"{self.url}/server_info"),
         )
 
     def _process(self, name: str, command: list[str], ready: Callable[[int], bool]) -> ServerProcess:
         workspace = str(self.project / "workspace.yaml")
-        return self.start([sys.executable, "-m", *command, "--workspace", workspace], name, ready)
+        return self.start([sys.executable, *command, "--workspace", workspace], name, ready)
 
 
 def _answers(url: str) -> bool:

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -40,11 +42,54 @@ def defs():
 """
 
 
+class Forks:
+    """The process that runs commands of `dg`; see `forking_dg`. A command that has to start imports for seconds."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def run(
+        self, words: tuple[str, ...], root: Path, variables: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """What `dg` said in the project, and its exit code."""
+        files = {"told": root / "home" / "told.txt", "errors": root / "home" / "errors.txt"}
+        command = {
+            **{name: str(file) for name, file in files.items()},
+            "words": words,
+            "directory": str(root),
+            "variables": dict(variables),
+            "paths": [str(root / "src")],
+        }
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        code = int(self.process.stdout.readline())
+        told, errors = (file.read_text("utf-8") for file in files.values())
+        return subprocess.CompletedProcess(words, code, told, errors)
+
+
+@contextmanager
+def forks_of_dg() -> Iterator[Forks]:
+    """Runs commands until the end of the block."""
+    script = Path(__file__).with_name("forking_dg.py")
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    ) as process:
+        yield Forks(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 @dataclass(frozen=True)
 class Project:
-    """A project of `dg` in a directory of its own."""
+    """A project of `dg` in a directory of its own; without forks the real program runs."""
 
     root: Path
+    forks: Forks | None = None
 
     @property
     def shop(self) -> Path:
@@ -54,15 +99,19 @@ class Project:
     def dg(self, *words: str, code: int | None = 0, **variables: str) -> str:
         """What the command prints, errors included."""
         path = os.pathsep.join(map(str, (REPOSITORY, self.root / "src")))
-        program = Path(sys.executable).with_name("dg")
-        ran = subprocess.run(
-            [str(program), *words],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": path, "DAGSTER_HOME": str(self.root / "home"), **variables},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
+        environ = {**os.environ, "PYTHONPATH": path, "DAGSTER_HOME": str(self.root / "home"), **variables}
+        if self.forks is not None:
+            ran = self.forks.run(words, self.root, environ)
+        else:
+            program = Path(sys.executable).with_name("dg")
+            ran = subprocess.run(
+                [str(program), *words],
+                cwd=self.root,
+                env=environ,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+            )
         told = ran.stdout + ran.stderr
         assert code is None or ran.returncode == code, told
         return ran.stdout if code == 0 else told
@@ -73,7 +122,7 @@ class Project:
         (self.shop / "defs.yaml").write_text(text, encoding="utf-8")
 
 
-def empty_project(root: Path) -> Project:
+def empty_project(root: Path, forks: Forks | None = None) -> Project:
     package = root / "src" / "shop_project"
     (package / "defs").mkdir(parents=True)
     (root / "home").mkdir()
@@ -81,14 +130,20 @@ def empty_project(root: Path) -> Project:
     (package / "__init__.py").touch()
     (package / "defs" / "__init__.py").touch()
     (package / "definitions.py").write_text(DEFINITIONS, encoding="utf-8")
-    return Project(root)
+    return Project(root, forks)
 
 
 @pytest.fixture(scope="module")
-def scaffolded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def forks() -> Iterator[Forks]:
+    with forks_of_dg() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def scaffolded(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Project:
     project = empty_project(tmp_path_factory.mktemp("dg").resolve())
-    project.dg("scaffold", "defs", "aligned_dagster.AlignedComponent", "shop")
-    return project
+    project.dg("scaffold", "defs", "aligned_dagster.AlignedComponent", "shop")  # by the real command
+    return replace(project, forks=forks)
 
 
 @pytest.fixture
@@ -124,7 +179,7 @@ def test_a_scaffolded_project_runs(project: Project) -> None:
     assert file == "src/shop_project/defs/shop/contracts.py"
     assert "@feature_view(" in lines[int(line) - 1 : number]
 
-    project.dg("launch", "--assets", "*")
+    replace(project, forks=None).dg("launch", "--assets", "*")  # a process that has read nothing yet
     stored = pl.read_parquet(project.shop / "data" / "sales.parquet")
     assert sorted(stored["order_id"]) == [1001, 1003]
     assert any((project.shop / "data" / "sales.parquet.quarantine").glob("*.parquet"))
@@ -182,8 +237,8 @@ def test_what_is_wrong_is_told(
     assert expected in " ".join(told.split())
 
 
-def test_a_profile_of_the_component_replaces_a_connection(tmp_path: Path) -> None:
-    project = empty_project(tmp_path)
+def test_a_profile_of_the_component_replaces_a_connection(tmp_path: Path, forks: Forks) -> None:
+    project = empty_project(tmp_path, forks)
     project.shop.mkdir()
     (project.shop / "contracts.py").write_text(
         "from aligned_dagster import Int32, PostgreSQLConfig, feature_view\n\n\n"
@@ -223,8 +278,8 @@ def test_a_profile_of_the_component_replaces_a_connection(tmp_path: Path) -> Non
     assert shown(ALIGNED_PROFILE="production") == "PROD_URL"
 
 
-def test_a_second_component_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    project = empty_project(tmp_path)
+def test_a_second_component_is_an_error_that_says_what_to_do(tmp_path: Path, forks: Forks) -> None:
+    project = empty_project(tmp_path, forks)
     for name in ("shop", "stock"):
         project.dg("scaffold", "defs", "aligned_dagster.AlignedComponent", name)
 
@@ -233,16 +288,16 @@ def test_a_second_component_is_an_error_that_says_what_to_do(tmp_path: Path) -> 
     assert "list the globs of all contracts in it" in " ".join(told.split())
 
 
-def test_a_component_in_python_is_scaffolded_too(tmp_path: Path) -> None:
-    project = empty_project(tmp_path)
+def test_a_component_in_python_is_scaffolded_too(tmp_path: Path, forks: Forks) -> None:
+    project = empty_project(tmp_path, forks)
     project.dg("scaffold", "defs", "aligned_dagster.AlignedComponent", "shop", "--format", "python")
 
     assert "loaded successfully" in project.dg("check", "defs")
     assert "AlignedComponent(contracts=" in (project.shop / "component.py").read_text("utf-8")
 
 
-def test_the_example_is_not_written_over_contracts_that_are_there(tmp_path: Path) -> None:
-    project = empty_project(tmp_path)
+def test_the_example_is_not_written_over_contracts_that_are_there(tmp_path: Path, forks: Forks) -> None:
+    project = empty_project(tmp_path, forks)
     project.shop.mkdir()
     (project.shop / "contracts.py").write_text("# mine\n", encoding="utf-8")
     project.dg("scaffold", "defs", "aligned_dagster.AlignedComponent", "shop", code=None)

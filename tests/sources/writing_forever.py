@@ -28,7 +28,7 @@ from aligned_dagster.sources import (
 )
 from aligned_dagster.sources.source import source_from_json
 
-UPSERTS = 20
+UPSERTS = 6
 SEVERAL = ("together", "elsewhere", "once")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -70,6 +71,20 @@ def collect_broken_connections() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were to be waited between tries, a tenth of which is waited."""
+    waited: list[float] = []
+    sleep = time.sleep
+
+    def shorter(seconds: float) -> None:
+        waited.append(seconds)
+        sleep(seconds / 10)
+
+    monkeypatch.setattr(time, "sleep", shorter)
+    return waited
 
 
 @pytest.fixture

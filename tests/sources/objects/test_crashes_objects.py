@@ -25,10 +25,10 @@ from ..crashing import (
 from ..writing_forever import UPSERTS, write
 from .conftest import Config
 
-KILLS = 9
+KILLS = 6
 """For each of two sources and three ways to write, on each store."""
 
-CUTS = 8
+CUTS = 6
 """For each of the same."""
 
 
@@ -64,6 +64,7 @@ def test_one_of_two_writers_gets_a_conflict(writers: Writers, sources: dict[str,
     assert 0 < upsert_at_once(writers, sources["hive"], "hive", "once") < WRITERS * UPSERTS
 
 
+@pytest.mark.usefixtures("pauses")
 @pytest.mark.parametrize("way", ["overwrite", "upsert", "partitions"])
 @pytest.mark.parametrize("name", ["parquet", "hive"])
 def test_connections_cut_at_random_moments(

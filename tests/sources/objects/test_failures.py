@@ -29,10 +29,13 @@ from ..behaviours import same
 from ..crashing import READINGS, REQUEST
 from .conftest import Config, azure_config, s3_config
 
-pytestmark = pytest.mark.filterwarnings(
-    # Azure's client leaves connections that broke, or whose answers it did not read, to be collected.
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.usefixtures("pauses"),
+    pytest.mark.filterwarnings(
+        # Azure's client leaves connections that broke, or whose answers it did not read, to be collected.
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 LAYOUTS = pytest.mark.parametrize("layout", ["file", "tree"])
 CHANGED = READINGS.with_columns(count=pl.lit(1, pl.Int32))
@@ -43,20 +46,6 @@ def source_in(config: Config, layout: str, name: str = "rows") -> WritableSource
     if layout == "file":
         return below.parquet_at(f"{name}.parquet")
     return below.partitioned_parquet_at(name, ["region"])
-
-
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were to be waited between tries, a tenth of which is waited."""
-    waited: list[float] = []
-    sleep = time.sleep
-
-    def shorter(seconds: float) -> None:
-        waited.append(seconds)
-        sleep(seconds / 10)
-
-    monkeypatch.setattr(time, "sleep", shorter)
-    return waited
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from ..crashing import READINGS, REQUEST
 from ..sql.stopping import Blow, Database, WritersToServer, stop_at_random_moments, writers_to_server
 from .conftest import new_bucket
 
-BLOWS = 9
-"""For each of two roads to the table, three ways to write and two ways to stop it: 54 kills and 54 cuts."""
+BLOWS = 6
+"""For each of two roads to the table, three ways to write and two ways to stop it: 36 kills and 36 cuts."""
 
 VARIABLE = "CRASH_REDSHIFT_URL"
 

@@ -11,7 +11,7 @@ from ..sql.hostile_names import Names, hostile_names, some, stay_names
 
 
 @pytest.mark.parametrize("road", ["warehouse", "staging"])
-@settings(some, max_examples=25)
+@settings(some, max_examples=15)
 @given(names=hostile_names)
 def test_names_stay_names(request: pytest.FixtureRequest, road: str, names: Names) -> None:
     config: RedshiftSQLConfig = request.getfixturevalue(road)

@@ -11,8 +11,8 @@ from tools.servers.postgres import PostgresServer
 
 from .stopping import Blow, Database, WritersToServer, stop_at_random_moments, writers_to_server
 
-BLOWS = 50
-"""For each of four ways to write and two ways to stop it."""
+BLOWS = 20
+"""For each of four ways to write and two ways to stop it: 80 kills and 80 cuts."""
 
 
 @pytest.fixture(scope="module")
