@@ -50,7 +50,7 @@ class Fleet(Deployment):
     ) -> None:
         settings = {**shipped("celery"), **QUICK, "freshness": {"enabled": False}}
         del settings["compute_logs"]  # which would be in a bucket
-        settings["run_launcher"]["config"]["patience_seconds"] = 3
+        settings["run_launcher"]["config"]["patience_seconds"] = 10
         settings["concurrency"]["runs"]["max_concurrent_runs"] = 4
         address = database.new_database().replace("postgresql://", "postgresql+psycopg2://")
         self.secrets = {
