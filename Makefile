@@ -14,6 +14,8 @@ BIN := .venv/bin
 FOREGROUND := $(BIN)/python -m tools.foreground --storage $(STORAGE)
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --group build $(UPGRADE)
+# What tools/versions.sh installs: all but the clusters and Spark, which would take most of the time.
+TRIED := --extra demo --extra duckdb --extra odcs --extra pandas --extra test
 
 PEERS := $(basename $(notdir $(wildcard benchmarks/peers/*.in)))
 LOCK_PEER := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
@@ -39,10 +41,10 @@ DEMO := $(if $(filter files,$(STORAGE)),.venv/run.stamp,.venv/dev.stamp) $(if $(
 	$(if $(filter spark duckdb,$(ENGINE)),.venv/$(ENGINE).stamp)
 
 .DEFAULT_GOAL := help
-.PHONY: help run materialize test check format lock bench clean
+.PHONY: help run materialize test test-minimum test-newest check format lock docs screenshots dist hooks bench clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 run: $(DEMO) ## Materialise the demo and serve the web UI, on PORT=3000; STORAGE=postgres, s3 or azure, ENGINE=spark
 	@$(FOREGROUND) $(BIN)/aligned-dagster run --port $(PORT)
@@ -54,6 +56,12 @@ test: .venv/dev.stamp .venv/azurite.stamp ## Run the tests, those in a browser t
 	@tools/chromium.sh
 	@$(BIN)/python -m compileall -q aligned_dagster tools # once, and not in each of the processes that tests start
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-minimum: .venv/build.stamp ## Run some of the tests on the oldest versions of what may be installed
+	@tools/versions.sh minimum
+
+test-newest: .venv/build.stamp ## Run the same tests on the newest Python here
+	@tools/versions.sh newest
 
 check: .venv/dev.stamp ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -71,13 +79,29 @@ lock: .venv/build.stamp ## Write requirements/*.txt from pyproject.toml; UPGRADE
 	$(COMPILE) pyproject.toml --extra demo --extra spark -c requirements/dev.txt -o requirements/spark.txt
 	$(COMPILE) pyproject.toml --extra demo --extra duckdb -c requirements/dev.txt -o requirements/duckdb.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/build.txt
+	$(COMPILE) pyproject.toml $(TRIED) -c requirements/dev.txt -o requirements/newest.txt
+	$(COMPILE) pyproject.toml $(TRIED) -c requirements/build.txt --resolution lowest-direct -o requirements/minimum.txt
 	$(foreach peer,$(PEERS),$(LOCK_PEER) benchmarks/peers/$(peer).in -o benchmarks/peers/$(peer).txt &&) true
+
+docs: .venv/dev.stamp .venv/azurite.stamp ## Run the code of every page of docs/ and build the site into site/
+	$(BIN)/pytest -q tests/test_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: .venv/dev.stamp ## Take docs/pictures/*.png of the demo in headless Chromium
+	@tools/chromium.sh
+	@$(BIN)/python -m tools.screenshots
+
+dist: .venv/build.stamp ## Build the wheel and the sdist into dist/, and run the demo from them in an empty environment
+	@tools/dist.sh
+
+hooks: .venv/dev.stamp ## Have git run the checks of .pre-commit-config.yaml at each commit
+	@$(BIN)/pre-commit install
 
 bench: .venv/dev.stamp ## Measure beside the peers; QUICK=1 in minutes, ONLY=name; writes benchmarks/results
 	@$(BIN)/python -m benchmarks $(ONLY) $(if $(QUICK),--quick)
 
-clean: ## Remove .venv and caches; data/ and dagster_home/ stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+clean: ## Remove .venv, other environments and caches; data/ and dagster_home/ stay
+	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/%.stamp: requirements/%.txt requirements/build.txt pyproject.toml tools/install.sh

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from aligned_dagster.orchestration.component import AlignedComponent as AlignedComponent
     from aligned_dagster.request.job import RetrievalJob
+    from aligned_dagster.request.progress import show_progress
     from aligned_dagster.request.retrieval_request import RetrievalRequest
     from aligned_dagster.sources.aws_s3 import AwsConfig, AwsS3Config
     from aligned_dagster.sources.azure_blob_storage import AzureBlobConfig
@@ -132,6 +133,7 @@ __all__ = [
     "model_contract",
     "publish",
     "rule",
+    "show_progress",
     "split_at_random",
     "split_by_entity",
     "split_by_time",
@@ -159,6 +161,7 @@ _NAMES = {
     ),
     "orchestration.component": "AlignedComponent",  # what `dg` looks for; no part of `import *`, as it imports Dagster
     "request.job": "RetrievalJob",
+    "request.progress": "show_progress",
     "request.retrieval_request": "RetrievalRequest",
     "sources.aws_s3": "AwsConfig AwsS3Config",
     "sources.azure_blob_storage": "AzureBlobConfig",
@@ -180,7 +183,9 @@ if not TYPE_CHECKING:  # to a type checker the names are those that are imported
 
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from aligned_dagster.misspelt import no_such_name
+
+            raise no_such_name(name, _MODULES)
         found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         globals()[name] = found
         return found

@@ -41,6 +41,18 @@ class UnknownFeatureError(ContractError):
     """A contract has no column of that name."""
 
 
+class UnknownColumnError(UnknownFeatureError, AttributeError):
+    """A contract or its columns have no attribute of that name; `hasattr` and `getattr` see an AttributeError."""
+
+
+class UnknownMethodError(ContractError, AttributeError):
+    """A column or a constructor has no method of that name; `hasattr` and `getattr` see an AttributeError."""
+
+
+class ArgumentError(ContractError, TypeError):
+    """A function was called with an argument that it does not have, or without one that it needs."""
+
+
 class UnsupportedError(ContractError):
     """What was asked cannot be done with this kind of object, and the message says what can."""
 
@@ -102,6 +114,10 @@ class ConfigurationError(SourceError):
     """A setting or an environment variable is missing or wrong."""
 
 
+class WrongSettingError(ConfigurationError, ValueError):
+    """A source or a config was made with a field that it does not have, or a value that the field does not take."""
+
+
 class QualityError(AlignedError):
     """Rows do not keep the promise of their contract."""
 
@@ -123,6 +139,14 @@ class AuditError(QualityError):
 
 class RequestError(AlignedError):
     """The rows that were asked for cannot be had, because of how they were asked for."""
+
+
+class NotAwaitedError(RequestError, AttributeError, TypeError):
+    """Rows were used before they were awaited."""
+
+
+class NotCalledError(RequestError, AttributeError):
+    """A method was used like what it gives: the brackets are missing."""
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

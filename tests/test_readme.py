@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import asyncio
-import inspect
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,28 +12,22 @@ from typing import Any
 import pytest
 
 from aligned_dagster.sources.sql.connection import close_idle_connections
+from tests.running_pages import blocks_of, inside, run_python
 from tools.servers.redshift import RedshiftServer
 
 README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [(language, note or "", code) for language, note, code in BLOCK.findall(README.read_text())]
+BLOCKS = blocks_of(README)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the first contract, made of the README's own files."""
     folder = tmp_path_factory.mktemp("first_contract")
-    for _, note, code in BLOCKS:
-        if note.startswith("file="):
-            (folder / note.removeprefix("file=")).write_text(code)
-    before = os.getcwd()
-    os.chdir(folder)
-    sys.modules.pop("contracts", None)  # of another test's folder
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-    sys.modules.pop("contracts", None)
-    os.chdir(before)
+    for block in BLOCKS:
+        if block.file is not None:
+            (folder / block.file).write_text(block.code)
+    with inside(folder):
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +51,7 @@ def test_the_first_contract_finds_the_bad_sale(summary: str, project: Path) -> N
     assert (project / "data" / "sales.parquet").exists()
 
 
-@pytest.mark.parametrize("number", [n for n, (language, _, _) in enumerate(BLOCKS) if language == "python"])
+@pytest.mark.parametrize("number", [n for n, block in enumerate(BLOCKS) if block.language == "python"])
 def test_a_block_of_python_runs(
     number: int,
     project: Path,
@@ -69,7 +59,8 @@ def test_a_block_of_python_runs(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, note, code = BLOCKS[number]
+    block = BLOCKS[number]
+    code = block.code
     assert summary
     if "PSQL_DB_URL" in code:
         monkeypatch.setenv("PSQL_DB_URL", request.getfixturevalue("postgres_database"))
@@ -79,14 +70,7 @@ def test_a_block_of_python_runs(
         monkeypatch.setenv("REDSHIFT_DB_URL", server.new_database().replace("postgresql://", "redshift://"))
         request.addfinalizer(close_idle_connections)
     made: dict[str, Any] = {"__name__": "readme"}
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    # The lines of the README, so that a failure points there.
-    start = README.read_text().split(code)[0].count("\n")
-    body = compile("\n" * start + code, str(README), "exec", flags=flags)
-    if body.co_flags & inspect.CO_COROUTINE:
-        asyncio.run(eval(body, made))
-    else:
-        exec(body, made)
-    if note == "continued":
+    run_python(block, README, made)
+    if block.note == "continued":
         assert made["frame"]["order_id"].to_list() == [1001, 1003]
         assert sorted(made["shops"].rows()) == [("oslo", 1, 12.5), ("rome", 1, 99.9)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,6 +77,9 @@ def check_files(patterns: Iterable[str]) -> tuple[ContractStore, list[Finding]]:
             names = tuple(view.name for view in views)
             words = f"{len(names)} {'contract' if len(names) == 1 else 'contracts'}"
             found.append(Finding("file", _short(file), names, True, words))
+    if not store.views and all(one.ok for one in found):
+        hint = "no contract: a contract is a class below @feature_view(source=...)"
+        return store, [replace(one, words=hint, warns=True) for one in found]
     return store, found
 
 

@@ -193,7 +193,7 @@ def made_of(kind: str, fields: Mapping[str, Any], where: str) -> Config:
                 f"Fields: {', '.join(known)}."
             )
     try:
-        return config(**fields)
+        return config.model_validate(fields)
     except AlignedError as error:
         raise ConfigurationError(f"{where}: {error}") from error
     except ValidationError as error:

@@ -11,6 +11,7 @@ from aligned_dagster.contracts.feature_view import FeatureView, as_source
 from aligned_dagster.contracts.partitioning import Every, check_windows
 from aligned_dagster.contracts.schema_check import check_fit
 from aligned_dagster.errors import ContractError, UnsupportedError, did_you_mean
+from aligned_dagster.features.arguments import checked_arguments
 from aligned_dagster.features.compiling import Compiled, compile_class
 from aligned_dagster.features.constraints import OnViolation, Reference, check_on_violation
 from aligned_dagster.features.engines.names import Engine, check_engine
@@ -18,11 +19,13 @@ from aligned_dagster.features.location import SourceLocation, at, caller
 from aligned_dagster.features.naming import check_name, snake_case
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.features.temporal import check_zone
+from aligned_dagster.sources.file_source import FileDataSource
 from aligned_dagster.sources.source import DataSource, Writable
 
 T = TypeVar("T")
 
 
+@checked_arguments()
 def feature_view(
     name: str | None = None,
     source: Any = None,
@@ -88,6 +91,15 @@ def feature_view(
         title = check_name(name or snake_case(cls.__name__))
         compiled = compile_class(cls, title)
         check_on_violation(on_violation)
+        check_stated(
+            title,
+            tags=tags,
+            contacts=contacts,
+            acceptable_freshness=acceptable_freshness,
+            unacceptable_freshness=unacceptable_freshness,
+            lookback=lookback,
+            location=location,
+        )
         if source is None:
             raise ContractError(
                 f"{title} needs a source, as in @feature_view(source=FileSource.csv_at('data.csv')).{at(location)}"
@@ -105,6 +117,7 @@ def feature_view(
         )
         reads = as_source(source, title)
         check_fit(title, compiled.inputs, reads, location)
+        _check_places(title, reads, materialized_source, location)
         _check_mapping(title, reads, [column.name for column in compiled.inputs.stored], location)
         made = FeatureView(
             name=title,
@@ -172,6 +185,47 @@ def check_materialisation(
     )
     if target is not None:
         _check_mapping(name, target, compiled.schema.names, location)
+
+
+def check_stated(
+    name: str,
+    *,
+    tags: Any,
+    contacts: Any,
+    acceptable_freshness: Any,
+    unacceptable_freshness: Any,
+    lookback: Any,
+    location: SourceLocation | None,
+) -> None:
+    """Check what is stated of a contract where another type would pass without a word, and mean something else.
+
+    Raises:
+        ContractError: a list is one text, or a time span is something else.
+    """
+    for argument, words in (("tags", tags), ("contacts", contacts)):
+        if isinstance(words, str):
+            raise ContractError(f"{argument} of {name} takes a list: {argument}=[{words!r}].{at(location)}")
+    spans = {
+        "acceptable_freshness": acceptable_freshness,
+        "unacceptable_freshness": unacceptable_freshness,
+        "lookback": lookback,
+    }
+    for argument, span in spans.items():
+        if span is not None and not isinstance(span, timedelta):
+            raise ContractError(
+                f"{argument} of {name} is {span!r}, and should be a time span, as in timedelta(days=1).{at(location)}"
+            )
+
+
+def _check_places(
+    name: str, source: DataSource, target: DataSource | None, location: SourceLocation | None
+) -> None:
+    """Raise where a view would be materialised over the file that it reads."""
+    if isinstance(source, FileDataSource) and isinstance(target, FileDataSource) and source.uri == target.uri:
+        raise ContractError(
+            f"{name} reads {source.label} and would be materialized to the same file, which would replace what it reads. "
+            f"Name another one: materialized_source=FileSource.parquet_at('data/{name}.parquet').{at(location)}"
+        )
 
 
 def _check_mapping(

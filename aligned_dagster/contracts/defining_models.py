@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aligned_dagster.contracts.defining import check_materialisation, referenced_views
+from aligned_dagster.contracts.defining import check_materialisation, check_stated, referenced_views
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
 from aligned_dagster.contracts.model import (
     ACCEPTABLE_DRIFT,
@@ -21,6 +21,7 @@ from aligned_dagster.contracts.partitioning import Every
 from aligned_dagster.contracts.retrieval import EntityColumns, FeatureRefs, wanted_of
 from aligned_dagster.contracts.schema_check import check_fit
 from aligned_dagster.errors import AlignedError, ContractError
+from aligned_dagster.features.arguments import checked_arguments
 from aligned_dagster.features.compiling import compile_class
 from aligned_dagster.features.constraints import OnViolation, check_on_violation
 from aligned_dagster.features.location import at, caller
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@checked_arguments()
 def model_contract(
     name: str | None = None,
     input_features: FeatureRefs | FeatureInputVersions = (),
@@ -131,6 +133,15 @@ def model_contract(
                 f"{title} aggregates, and a model contract has one row a prediction.{at(location)}"
             )
         check_on_violation(on_violation)
+        check_stated(
+            title,
+            tags=tags,
+            contacts=contacts,
+            acceptable_freshness=acceptable_freshness,
+            unacceptable_freshness=unacceptable_freshness,
+            lookback=lookback,
+            location=location,
+        )
         check_materialisation(
             title,
             compiled,
@@ -162,7 +173,7 @@ def model_contract(
                 for version, features in sets.versions.items()
             }
         except AlignedError as error:
-            raise ContractError(f"{error}{at(location)}") from error
+            raise ContractError(f"{error}{at(location)}") from None
         source = sources[sets.default]
         check_fit(title, compiled.inputs, source, location)
         label = next((c.prediction for c in compiled.schema.columns if is_label(c)), None)

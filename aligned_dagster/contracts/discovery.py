@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from aligned_dagster.contracts.feature_view import FeatureView
-from aligned_dagster.errors import AlignedError, ContractImportError, DuplicateNameError
+from aligned_dagster.errors import AlignedError, ContractImportError, DuplicateNameError, did_you_mean
+from aligned_dagster.features import types
 
 
 def contract_files(pattern: str | Path, exclude: str | None = None) -> list[Path]:
@@ -186,7 +187,22 @@ def _explain(file: Path, error: Exception) -> str:
     where = f"{file}:{line}" if line else str(file)
     kind = "" if isinstance(error, AlignedError) else f"{type(error).__name__}: "
     told = str(error).removesuffix(f" ({where})")
-    return f"The contracts in {where} could not be imported: {kind}{told}"
+    return f"The contracts in {where} could not be imported: {kind}{told}{_advice(error)}"
+
+
+def _advice(error: Exception) -> str:
+    """What to do about an error that the file itself does not explain; empty where it does."""
+    if isinstance(error, ImportError) and "circular import" in str(error):
+        return (
+            ". Two files import each other, so their contracts read each other: put what both need into a third file, "
+            "or let one of the two read the raw source."
+        )
+    if isinstance(error, NameError) and error.name:
+        hint = did_you_mean(error.name, ["feature_view", "model_contract", "FileSource", *types.__all__])
+        return f".{hint} A name is imported, or assigned above the line that uses it"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f". Install it where this process runs, or correct the name: pip install {error.name.partition('.')[0]}"
+    return ""
 
 
 def _same(name: str | None, file: Path) -> bool:

@@ -36,6 +36,11 @@ def facts_frame(facts: Facts) -> pl.LazyFrame:
         for name, values in facts.items():
             _check_zones(name, values)
         return _frame(dict(facts)).lazy()
+    if isinstance(facts, list) and facts and not isinstance(facts[0], Mapping):
+        raise RequestError(
+            f"The facts are a list of {type(facts[0]).__name__}, whose columns have no names. "
+            f"Name them, as in {{'entity': {facts[:3]!r}}}."
+        )
     if isinstance(facts, list):
         for name in dict.fromkeys(name for row in facts if isinstance(row, Mapping) for name in row):
             _check_zones(name, [row.get(name) for row in facts if isinstance(row, Mapping)])
@@ -75,6 +80,14 @@ def _frame(rows: Any) -> pl.DataFrame:
     try:
         return pl.DataFrame(rows)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        lengths = (
+            {name: len(v) for name, v in rows.items() if isinstance(v, list | tuple)}
+            if isinstance(rows, dict)
+            else {}
+        )
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
+            raise RequestError(f"The facts are no table of columns of one length: {told} values.") from None
         raise RequestError(f"The facts are no table of columns of one length: {error}") from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import polars as pl
@@ -25,7 +26,13 @@ from aligned_dagster.contracts.view_source import (
     ViewSource,
     leaves,
 )
-from aligned_dagster.errors import ContractError, UnknownFeatureError, did_you_mean
+from aligned_dagster.errors import (
+    ContractError,
+    NotCalledError,
+    UnknownColumnError,
+    UnknownFeatureError,
+    did_you_mean,
+)
 from aligned_dagster.features.compiling import Compiled
 from aligned_dagster.features.constraints import OnViolation, Reference
 from aligned_dagster.features.declared import Origin
@@ -38,6 +45,7 @@ from aligned_dagster.features.plan import stored_inputs
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.request.partition import PartitionSlice
 from aligned_dagster.request.retrieval_request import RetrievalRequest
+from aligned_dagster.request.waiting import to_be_called
 from aligned_dagster.sources.custom import CustomMethodDataSource
 from aligned_dagster.sources.in_memory_source import InMemorySource
 from aligned_dagster.sources.source import DataSource
@@ -47,6 +55,7 @@ if TYPE_CHECKING:
     from pandera.polars import DataFrameSchema
 
     from aligned_dagster.contracts.freshness import Freshness
+    from aligned_dagster.contracts.lineage_drawing import LineageDrawing
     from aligned_dagster.contracts.query import FeatureViewQuery
     from aligned_dagster.features.engines.names import Engine
     from aligned_dagster.sources.engines.spark_config import SparkConfig
@@ -107,9 +116,14 @@ class FeatureView(Generic[T]):
     def __repr__(self) -> str:
         return f"<feature view {self.name}: {len(self.schema.columns)} columns from {self.source.label}>"
 
+    def _repr_html_(self) -> str:
+        from aligned_dagster.contracts.contract_html import contract_page
+
+        return contract_page(self)
+
     def __call__(self) -> T:
         """The columns, for other contracts, for filters and for requests."""
-        made = object.__new__(self.declaration) if self.declaration else _Columns()
+        made: Any = object.__new__(self._columns_class)
         for column in self.schema.columns:
             declared = getattr(self.declaration, column.name, None)
             feature = feature_of(column.dtype) if declared is None else declared
@@ -119,10 +133,45 @@ class FeatureView(Generic[T]):
         return cast(T, made)
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self.schema:
-            title = self.declaration.__name__ if self.declaration else self.name
-            raise AttributeError(f"{title} is a contract; write {title}().{name} for its column.")
-        raise AttributeError(f"A feature view has no attribute {name!r}.")
+        if name.startswith("_"):
+            raise AttributeError(f"A contract has no attribute {name!r}.")
+        title = title_of(self)
+        if name in self.schema:
+            raise NotCalledError(
+                f"{title} is a contract; write {title}().{name} for its column.{at(caller())}"
+            )
+        methods = [option for option in dir(type(self)) if not option.startswith("_")]
+        hint = did_you_mean(name, methods)
+        column = did_you_mean(name, self.schema.names)
+        if column and not hint:
+            hint = f" Its columns are those of {title}(), as in {title}().{column.split(chr(39))[1]}."
+        if hasattr(type(self.query()), name):
+            hint = f" Ask a query for it: {title}.query().{name}(...)."
+        raise UnknownColumnError(f"{title} is a contract, and has no {name!r}.{hint}{at(caller())}")
+
+    @cached_property
+    def _columns_class(self) -> type:
+        """The class of its columns: the one that was decorated, which says so where it has no such column."""
+        declared = self.declaration or _Columns
+
+        def missing(columns: Any, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"{title_of(self)} has no attribute {name!r}.")
+            if hasattr(type(self), name):
+                raise UnknownColumnError(
+                    f"{name} is asked of the contract, without the brackets: {title_of(self)}.{name}{at(caller())}"
+                )
+            raise UnknownColumnError(
+                f"{self.name} has no column {name!r}.{did_you_mean(name, self.schema.names)} "
+                f"Columns: {', '.join(self.schema.names)}.{at(caller())}"
+            )
+
+        about = {
+            "__getattr__": missing,
+            "__module__": declared.__module__,
+            "__qualname__": declared.__qualname__,
+        }
+        return type(declared.__name__, (declared,), {**about, "__doc__": declared.__doc__})
 
     # --- what is promised -----------------------------------------------------------------------------
 
@@ -234,6 +283,15 @@ class FeatureView(Generic[T]):
             name: tuple(sorted({origin for column in made_of[name] for origin in origins[column]}))
             for name in self.schema.names
         }
+
+    def plot_lineage(self) -> LineageDrawing:
+        """A drawing of what it reads, which shows itself in a notebook: `Titanic.plot_lineage().save("lineage.svg")`.
+
+        What reads the contract in turn is known to a store: `store.plot_lineage("titanic")`.
+        """
+        from aligned_dagster.contracts.lineage_drawing import drawing_of
+
+        return drawing_of([self])
 
     def _origins(self, columns: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
         source = self.source
@@ -372,6 +430,7 @@ class FeatureView(Generic[T]):
 
         return rows_of(self, min_size, max_size, columns, references)
 
+    @to_be_called
     def query(self) -> FeatureViewQuery:
         """Ask for rows: `View.query().all()`, `.features_for(...)`, `.between_dates(...)`."""
         from aligned_dagster.contracts.query import FeatureViewQuery
@@ -568,6 +627,11 @@ class _Columns:
     """The columns of a contract that was read from JSON."""
 
 
+def title_of(view: FeatureView[Any]) -> str:
+    """The name by which code calls a contract: that of its class, where it has one."""
+    return view.declaration.__name__ if view.declaration else view.name
+
+
 def view_of(other: Any) -> FeatureView[Any]:
     """The view behind a view or its columns.
 
@@ -617,6 +681,9 @@ def as_source(source: Any, contract: str) -> DataSource:
         )
     if callable(source):
         return CustomMethodDataSource.from_load(source)
-    raise ContractError(
-        f"{contract} needs a source: FileSource.csv_at(...), another view, a function, ...; got {source!r}.{at(caller())}"
-    )
+    hint = "Write FileSource.csv_at(...), another view, a function that gives a frame, ..."
+    if isinstance(source, str | PurePath):
+        end = str(source).lower()
+        kind = "csv_at" if ".csv" in end else "parquet_at" if end.endswith((".parquet", ".pq")) else ""
+        hint = f"Write source=FileSource.{kind}({str(source)!r})." if kind else hint
+    raise ContractError(f"{contract} needs a source, and got {source!r}. {hint}{at(caller())}")

@@ -35,6 +35,11 @@ class Freshness:
     age: dt.timedelta | None
     status: FreshnessStatus
 
+    def _repr_html_(self) -> str:
+        from aligned_dagster.contracts.contract_html import freshness_page
+
+        return freshness_page(self)
+
     @property
     def words(self) -> str:
         """A sentence about the newest row and its age."""
@@ -50,6 +55,15 @@ class Freshness:
         return {"created": "created timestamp", "modified": "change of the storage"}.get(
             self.measured, self.measured
         )
+
+
+class FreshnessByName(dict[str, Freshness]):
+    """Name of a contract to its freshness; in a notebook a table."""
+
+    def _repr_html_(self) -> str:
+        from aligned_dagster.contracts.contract_html import freshness_table
+
+        return freshness_table(self)
 
 
 def measure_freshness(view: FeatureView[Any], now: dt.datetime | None = None) -> Freshness:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import polars as pl
 
@@ -153,6 +153,10 @@ def joined(
         ContractError: the keys do not fit together.
         UnknownFeatureError: a key is not a column of its side.
     """
+    kinds = get_args(JoinSource.model_fields["how"].annotation)
+    if how not in kinds:
+        hint = _HOW.get(how) or did_you_mean(how, kinds)
+        raise ContractError(f"how={how!r} is no kind of join.{hint} Kinds: {', '.join(kinds)}.{at(caller())}")
     keys_left, keys_right = (_names(on if on is not None else keys) for keys in (left_on, right_on))
     if not keys_left or len(keys_left) != len(keys_right):
         raise ContractError(
@@ -183,6 +187,16 @@ def joined(
             "right_time": times[1],
         }
     )
+
+
+_HOW = {
+    "outer": " Did you mean 'full'?",
+    "full_outer": " Did you mean 'full'?",
+    "left_outer": " Did you mean 'left'?",
+    "right": " Swap the two views, and write how='left'.",
+    "right_outer": " Swap the two views, and write how='left'.",
+}
+"""What other tools call a join, and what to write here."""
 
 
 def _names(names: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:

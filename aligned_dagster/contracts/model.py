@@ -13,6 +13,7 @@ from aligned_dagster.contracts.retrieval import EntityColumns, FeatureRefs, Want
 from aligned_dagster.errors import ContractError, UnknownContractError, did_you_mean
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.schema import Column, Schema
+from aligned_dagster.request.waiting import to_be_called
 from aligned_dagster.sources.exposed.base import Outputs
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class ModelContract(FeatureView[T]):
         """The same contract with another model behind it."""
         return replace(self, source=self.predictions.model_copy(update={"exposed": exposed}))
 
+    @to_be_called
     def query(self) -> ModelQuery:
         """Ask for predictions and for the features that they are made of."""
         from aligned_dagster.contracts.model_query import ModelQuery

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from aligned_dagster.contracts.partition_keys import canonical, decode, encode
-from aligned_dagster.errors import ContractError, RequestError
+from aligned_dagster.errors import ContractError, RequestError, did_you_mean
 from aligned_dagster.features.constraints import AcceptedValues
 from aligned_dagster.features.expression import inputs
 from aligned_dagster.features.literals import Value
+from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.partition import PartitionSlice, Window, union
 from aligned_dagster.sources.partition_path import NULL
@@ -290,9 +291,20 @@ def check_windows(
     if materialize_from is None or every is None:
         raise ContractError(
             f"{name} needs both materialize_from=date(...) and every='daily' (or hourly, weekly, monthly) for windows of time."
+            f"{at(caller())}"
         )
-    if every not in ("hourly", "daily", "weekly", "monthly"):
-        raise ContractError(f"{name}: every={every!r}; it is one of 'hourly', 'daily', 'weekly', 'monthly'.")
+    lengths = get_args(Every)
+    if every not in lengths:
+        hint = did_you_mean(every, lengths) or (" Did you mean 'daily'?" if every == "day" else "")
+        raise ContractError(
+            f"{name}: every={every!r}; it is one of {', '.join(map(repr, lengths))}.{hint}{at(caller())}"
+        )
+    for argument, day in (("materialize_from", materialize_from), ("materialize_until", materialize_until)):
+        given: object = day
+        if given is not None and not isinstance(given, dt.date):
+            raise ContractError(
+                f"{argument} of {name} is {given!r}, and should be a day, as in date(2024, 5, 1).{at(caller())}"
+            )
     if schema.event_timestamp is None:
         raise ContractError(f"{name} has windows of time, so it needs an EventTimestamp.")
     if not materialized:

@@ -18,6 +18,7 @@ from aligned_dagster.contracts.view_source import ContractSource, Origins, Repla
 from aligned_dagster.errors import RequestError
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.request.explain import explained
+from aligned_dagster.request.progress import told
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform
 from aligned_dagster.sources.exposed.base import ExposedModel, Outputs
@@ -188,10 +189,13 @@ class PredictionSource(ContractSource):
             wanted: list[str] | None, condition: pl.Expr | None, limit: int | None, _size: int | None
         ) -> Iterator[pl.DataFrame]:
             rows = asked if limit is None else asked.head(limit)
+            done = 0
             with explained(self.model, self.uri):
                 for batch in predicted(
                     exposed, rows, self.features, list(back), self.outputs, contract=self.model, log=_LOG.info
                 ):
+                    done += batch.height
+                    told(f"{done:,} rows predicted")
                     found = batch.rename(back).select(*schema)
                     found = found if condition is None else found.filter(condition)
                     yield found if wanted is None else found.select(wanted)

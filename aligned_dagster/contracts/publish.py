@@ -22,6 +22,7 @@ from aligned_dagster.quality.probes import Around
 from aligned_dagster.quality.report import AuditReport
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.partition import PartitionSlice
+from aligned_dagster.request.progress import progress, told
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import conform
 from aligned_dagster.sources.source import Published, Staged, Writable, WriteMode
@@ -62,6 +63,11 @@ class Publication:
     def rows(self) -> int:
         """Number of rows that readers see now. Where only some partitions changed, it is counted when it is asked for."""
         return self.counted if isinstance(self.counted, int) else self.counted()
+
+    def _repr_html_(self) -> str:
+        from aligned_dagster.contracts.contract_html import publication_page
+
+        return publication_page(self)
 
 
 def publish(
@@ -106,13 +112,20 @@ def publish(
         SourceError: a source could not be read or written; the old rows are still there.
         PublishError: a training set has other rows in one of the partitions.
     """
+    from aligned_dagster.contracts.feature_view import view_of
+
+    view = view_of(view)
     run, engine = run_id or uuid.uuid4().hex[:12], engine_of(view)
     here = _Here(view, dict(references or {}), frames)
-    if frame is None and needs_session(engine):
-        with rows_on(view, engine, frames=frames, part=part, references=references) as computed:
-            return _publish(view, computed, here, mode, part, run=run, on_audit=on_audit, audit_all=audit_all)
-    rows = view.compute(frames, part=part) if frame is None else completed(view, frame)
-    return _publish(view, rows, here, mode, part, run=run, on_audit=on_audit, audit_all=audit_all)
+    with progress(f"publishing {view.name}"):
+        if frame is None and needs_session(engine):
+            told(f"starting {engine}")
+            with rows_on(view, engine, frames=frames, part=part, references=references) as computed:
+                return _publish(
+                    view, computed, here, mode, part, run=run, on_audit=on_audit, audit_all=audit_all
+                )
+        rows = view.compute(frames, part=part) if frame is None else completed(view, frame)
+        return _publish(view, rows, here, mode, part, run=run, on_audit=on_audit, audit_all=audit_all)
 
 
 def _publish(
@@ -139,6 +152,7 @@ def _publish(
         audit_all: whether to audit the rows of partitions that do not change too.
     """
     if view.materialized_source is None:
+        told("auditing")
         if isinstance(computed, RowsOn):
             return _audited_only(view, computed.audit(), on_audit, computed.engine)
         within = computed if part is None else computed.filter(part.predicate(view.schema))
@@ -164,7 +178,9 @@ def _publish(
             report, published, quarantine, rows, published.bytes, published.uri, engine, auditor
         )
 
+    told("computing and writing rows")
     with _stage(target, rows, request, mode, where) as staged:
+        told("auditing")
         whole = audit_all and where is None
         beyond = None if whole else staged.around
         seen = staged.frame if whole else staged.part
@@ -174,6 +190,7 @@ def _publish(
         is_part = not whole and suspects.isdisjoint(report.beyond)
         rows_apart = None
         if _has_rows_to_keep_aside(report):
+            told("keeping broken rows aside")
             checked = staged.part if is_part else staged.frame
             rows_apart = here.split(checked, report) if there is None else there.split(report)
             quarantine = target.quarantine(rows_apart.bad, request, run)
@@ -183,6 +200,7 @@ def _publish(
         if rows_apart is None:
             if view.is_immutable and is_stored_already(view, staged.part, part):
                 return done(report, _as_stored(view), None, report.rows)
+            told("publishing")
             published = staged.publish()
             rows_now = report.rows if beyond is None else partial(_stored_rows, view)
             return done(report, published, quarantine, rows_now)
@@ -200,6 +218,7 @@ def _publish(
             )
         if view.is_immutable and is_stored_already(view, good, part):
             return done(report, _as_stored(view), quarantine, kept)
+        told("publishing the rows that keep the rules")
         if is_part:
             staged.keep_part(good)
         else:

@@ -11,14 +11,31 @@ import polars as pl
 
 from aligned_dagster.contracts.facts import Facts, facts_frame
 from aligned_dagster.contracts.retrieval import FeaturesJob, Wanted, fact_time, features_job, wanted_entities
+from aligned_dagster.errors import RequestError
+from aligned_dagster.features.arguments import checked_arguments
 from aligned_dagster.features.feature import Feature
+from aligned_dagster.features.location import at, caller
 from aligned_dagster.request.job import RetrievalJob
 from aligned_dagster.request.schemas import projected
+from aligned_dagster.request.waiting import to_be_called
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.freshness import Freshness
     from aligned_dagster.contracts.publish import Publication
+
+
+_FILTER = {
+    "**": "A condition is one of the contract's columns: filter(View().amount == 3).",
+    "*": "Several conditions are one, as in filter((View().amount > 10) & (View().shop == 'oslo')).",
+}
+
+
+def _later(start: date, end: date) -> bool:
+    """Whether a period ends before it starts, as far as its two moments can be compared as they are."""
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return (start.tzinfo is None) == (end.tzinfo is None) and start > end
+    return date(start.year, start.month, start.day) > date(end.year, end.month, end.day)
 
 
 @dataclass(frozen=True)
@@ -33,19 +50,28 @@ class FeatureViewQuery:
     view: FeatureView[Any]
     columns: tuple[str, ...] | None = None
 
+    @to_be_called
     def all(self, limit: int | None = None) -> RetrievalJob:
         """All rows, or the first so many.
 
         Args:
             limit: rows at most.
+
+        Raises:
+            RequestError: the limit is below 0.
         """
         job = self._job(lambda: self.view.read(columns=self.columns))
-        return job if limit is None else job.limit(limit)
+        if limit is None:
+            return job
+        if limit < 0:
+            raise RequestError(f"A limit is a number of rows, 0 or more; got {limit!r}.{at(caller())}")
+        return job.limit(limit)
 
     def limit(self, rows: int) -> RetrievalJob:
         """The first so many rows."""
         return self.all(rows)
 
+    @checked_arguments(_FILTER)
     def filter(self, condition: pl.Expr | Feature | str) -> RetrievalJob:
         """The rows for which a condition holds: `View().age > 18`, a polars expression, or SQL text."""
         job = RetrievalJob(
@@ -63,7 +89,13 @@ class FeatureViewQuery:
 
         Raises:
             UnknownFeatureError: a column is not in the contract.
+            RequestError: what is given is neither a name nor a column.
         """
+        for column in columns:
+            if not isinstance(column, str | Feature):
+                raise RequestError(
+                    f"select takes names or columns one by one, as in select('amount', 'shop'); got {column!r}.{at(caller())}"
+                )
         names = tuple(column.name if isinstance(column, Feature) else column for column in columns)
         self.view.read_columns(names)
         return replace(self, columns=names)
@@ -73,7 +105,17 @@ class FeatureViewQuery:
 
         Raises:
             ContractError: the view has no event timestamp.
+            RequestError: the two are no dates, or the second comes before the first.
         """
+        for moment in (start_date, end_date):
+            if not isinstance(moment, date):
+                raise RequestError(
+                    f"between_dates takes dates or times, as in date(2024, 5, 1); got {moment!r}.{at(caller())}"
+                )
+        if _later(start_date, end_date):
+            raise RequestError(
+                f"between_dates: {start_date} is after {end_date}, so no row lies between them. Swap the two.{at(caller())}"
+            )
         self.view.need_event_timestamp()
         job = self._job(lambda: self.view.read_between(start_date, end_date), everything=True)
         return job if self.columns is None else job.select(*self.columns)

@@ -19,10 +19,12 @@ from aligned_dagster.contracts.wanted import (
 )
 from aligned_dagster.errors import RequestError, did_you_mean
 from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.features.location import at
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.features_report import FeaturesReport, features_report
 from aligned_dagster.request.job import RetrievalJob
+from aligned_dagster.request.progress import progress
 
 __all__ = [
     "EntityColumns",
@@ -58,7 +60,7 @@ class FeaturesJob(RetrievalJob):
         Raises:
             SourceError: a source cannot be read.
         """
-        with explained(self.name):
+        with progress(f"reporting on the features of {self.name}"), explained(self.name):
             provenance = [
                 want.provenance(number, self.schema.names) for number, want in enumerate(self.wanted)
             ]
@@ -174,7 +176,11 @@ def check_wanted(given: Sequence[str], wanted: Sequence[Wanted]) -> None:
 def _check_facts(given: Sequence[str], wanted: Sequence[Wanted], fact_timestamp: str | None) -> None:
     for want in wanted:
         if not want.entities:
-            raise RequestError(f"{want.view.name!r} has no entity, so its rows belong to no fact.")
+            raise RequestError(
+                f"{want.view.name!r} has no entity, so its rows belong to no fact. Say what identifies a row, as in "
+                f"{want.view.schema.names[0]} = Int64().as_entity(), or ask for rows by all() and filter()."
+                f"{at(want.view.location)}"
+            )
         missing = {entity: column for entity, column in want.entities.items() if column not in given}
         if missing:
             entity, column = next(iter(missing.items()))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -26,7 +26,7 @@ from aligned_dagster.contracts.discovery import contract_files, views_in
 from aligned_dagster.contracts.engines import on_engine
 from aligned_dagster.contracts.facts import Facts, facts_frame
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
-from aligned_dagster.contracts.freshness import Freshness
+from aligned_dagster.contracts.freshness import FreshnessByName
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.contracts.model_query import ModelQuery
 from aligned_dagster.contracts.retrieval import (
@@ -50,10 +50,14 @@ from aligned_dagster.features.engines.names import Engine, check_engine
 from aligned_dagster.features.location import at
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.job import RetrievalJob
+from aligned_dagster.request.waiting import awaited
 from aligned_dagster.sources import publishing
 from aligned_dagster.sources.engines.spark_config import SparkConfig
 from aligned_dagster.sources.frame import FrameSource
 from aligned_dagster.sources.in_memory_source import InMemorySource
+
+if TYPE_CHECKING:
+    from aligned_dagster.contracts.lineage_drawing import LineageDrawing
 
 
 class ContractStore:
@@ -80,6 +84,11 @@ class ContractStore:
     def __repr__(self) -> str:
         return f"<contract store: {', '.join(self._views) or 'empty'}>"
 
+    def _repr_html_(self) -> str:
+        from aligned_dagster.contracts.contract_html import store_page
+
+        return store_page(self)
+
     # --- filling it -----------------------------------------------------------------------------------
 
     @staticmethod
@@ -102,11 +111,13 @@ class ContractStore:
         return ContractStore(view for file in contract_files(pattern, exclude) for view in views_in(file))
 
     @staticmethod
+    @awaited("ContractStore.discover(...)")
     async def from_glob(glob: str) -> ContractStore:
         """`discover`, to be awaited."""
         return ContractStore.discover(glob)
 
     @staticmethod
+    @awaited("ContractStore.discover(...)")
     async def from_dir(path: str | Path = ".", exclude_glob: str | None = None) -> ContractStore:
         """All contracts in the Python files below a directory."""
         return ContractStore.discover(Path(path) / "**" / "*.py", exclude_glob)
@@ -214,6 +225,28 @@ class ContractStore:
                     known[name] = upstream
                     waiting.append(upstream)
         return known
+
+    def plot_lineage(self, contract: str | FeatureView[Any] | None = None) -> LineageDrawing:
+        """A drawing of the contracts and of what they read, which shows itself in a notebook.
+
+        Args:
+            contract: one contract or its name, to draw only what it reads and what reads it; all of them if not given.
+
+        Raises:
+            UnknownContractError: there is no such contract.
+
+        >>> from aligned_dagster import ContractStore, InMemorySource, Int32, feature_view
+        >>> @feature_view(source=InMemorySource.from_values({"id": [1, 2]}))
+        ... class Person:
+        ...     id = Int32().as_entity()
+        >>> ContractStore([Person]).plot_lineage("person")
+        <lineage of person from 1 source>
+        """
+        from aligned_dagster.contracts.lineage_drawing import around, drawing_of
+
+        if contract is None:
+            return drawing_of(self._views.values())
+        return drawing_of(around(self._views, self.view(contract).name))
 
     @property
     def digest(self) -> str:
@@ -391,7 +424,7 @@ class ContractStore:
 
     def freshness_for(
         self, names: Iterable[str | FeatureView[Any]] | None = None, now: datetime | None = None
-    ) -> dict[str, Freshness]:
+    ) -> FreshnessByName:
         """How old the newest stored row of each contract is, by its name.
 
         Args:
@@ -406,7 +439,7 @@ class ContractStore:
             names = [names]
         moment = now or datetime.now(UTC)
         views = [self.view(name) for name in (self._views if names is None else names)]
-        return {view.name: view.measured_freshness(moment) for view in views}
+        return FreshnessByName({view.name: view.measured_freshness(moment) for view in views})
 
     def execute_sql(self, query: str) -> RetrievalJob:
         """Ask in polars' SQL; every contract is a table of its name. Nothing is read before the job is collected.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from aligned_dagster.errors import NothingStoredError, SourceNotFoundError
+from aligned_dagster.errors import MissingColumnError, NothingStoredError, SourceNotFoundError
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def materialised(view: FeatureView[Any]) -> Iterator[None]:
-    """Where nothing stands at the place of a contract's materialised rows, say so and how they get there.
+    """Where nothing, or something older than the contract, stands at the place of its materialised rows, say what to do.
 
     Args:
         view: the contract whose storage is read in the block.
 
     Raises:
         SourceNotFoundError: nothing is stored yet.
+        MissingColumnError: what is stored lacks a column.
     """
     try:
         yield
@@ -30,4 +31,11 @@ def materialised(view: FeatureView[Any]) -> Iterator[None]:
         raise SourceNotFoundError(
             f"{view.name!r} has not been materialised yet: {error.place or view.storage.uri} does not exist. "
             f"Run: aligned-dagster materialize +{view.name}"
+        ) from None
+    except MissingColumnError as error:
+        if view.is_virtual:
+            raise
+        raise MissingColumnError(
+            f"{error} If the column is new in the contract, materialise the view again: "
+            f"aligned-dagster materialize {view.name}"
         ) from None

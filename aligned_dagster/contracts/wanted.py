@@ -107,9 +107,10 @@ def wanted_of(
     """
     from aligned_dagster.contracts.feature_view import FeatureView, view_of
 
-    if isinstance(features, str | Feature):
-        features = [features]
-    named = features.items() if isinstance(features, Mapping) else ((None, ref) for ref in features)
+    asked: Any = features
+    if isinstance(asked, str | Feature | FeatureView) or hasattr(asked, "__aligned_view__"):
+        asked = [asked]
+    named = asked.items() if isinstance(asked, Mapping) else ((None, ref) for ref in asked)
     found: dict[str, tuple[FeatureView[Any], dict[str, str]]] = {}
     for target, ref in named:
         if isinstance(ref, Feature) and ref.origin is not None and isinstance(ref.origin.owner, FeatureView):

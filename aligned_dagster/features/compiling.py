@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import linecache
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import polars as pl
 
 from aligned_dagster.errors import (
     AlignedError,
@@ -129,8 +133,9 @@ def _declarations(cls: type, contract: str) -> tuple[dict[str, Feature], dict[st
             elif isinstance(value, DeclaredRule):
                 declared[name] = value
             else:
-                _check_unfinished(name, value, contract)
+                _check_unfinished(owner, name, value, contract)
     _check_annotations(cls, features, contract)
+    _check_texts(cls, features, contract)
     if not features:
         raise ContractError(f"{contract} has no columns. Write one as in `age = Int32()`.{at(caller())}")
     seen: dict[int, str] = {}
@@ -147,9 +152,24 @@ def _declarations(cls: type, contract: str) -> tuple[dict[str, Feature], dict[st
 def _check_annotations(cls: type, features: Mapping[str, Feature], contract: str) -> None:
     for name, annotation in vars(cls).get("__annotations__", {}).items():
         words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-        if name not in features and words.removesuffix("()") in types.__all__:
+        kind = words.removesuffix("()")
+        kind = kind if kind in types.__all__ else _COLUMN_OF.get(kind.rpartition(".")[2], "")
+        if kind and name not in features and name not in vars(cls):
             raise ContractError(
-                f"{contract}.{name} is only annotated. Assign it: {name} = {words.removesuffix('()')}(){at(caller())}"
+                f"{contract}.{name} is only annotated. Assign it: {name} = {kind}(){_assigned_at(cls, name)}"
+            )
+
+
+def _check_texts(cls: type, features: Mapping[str, Feature], contract: str) -> None:
+    """Raise where `str(column)` put the name of a type into a text: a column is not in there."""
+    for name, value in vars(cls).items():
+        if not isinstance(value, str):
+            continue
+        found = next((column for column, one in features.items() if repr(one) in value), None)
+        if found is not None:
+            raise ContractError(
+                f"{contract}.{name} is the text {value!r} and no column: str(...) does not give the values of {found!r}. "
+                f"Use {found}.cast(String()), and concat_str([...]) to put texts together.{_assigned_at(cls, name)}"
             )
 
 
@@ -168,32 +188,66 @@ def _check_bounds(columns: list[Column], contract: str) -> None:
                 )
 
 
-def _check_unfinished(name: str, value: Any, contract: str) -> None:
+_COLUMN_OF = {
+    "int": "Int64",
+    "float": "Float",
+    "str": "String",
+    "bool": "Bool",
+    "date": "Date",
+    "time": "Time",
+    "datetime": "Timestamp",
+    "timedelta": "Duration",
+    "UUID": "UUID",
+}
+"""Name of a type of Python to the column type of its values."""
+_PYTHON = frozenset({int, float, str, bool, dt.date, dt.time, dt.datetime, dt.timedelta, uuid.UUID})
+
+
+def _column_for(value: Any) -> str:
+    """The column type that stands for a type of Python or of polars; empty where it is none."""
+    if isinstance(value, type) and value in _PYTHON:
+        return _COLUMN_OF[value.__name__]
+    if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
+        name = str(value).partition("(")[0]
+        return {"Datetime": "Timestamp", "Boolean": "Bool"}.get(name, name if name in types.__all__ else "")
+    return ""
+
+
+def _check_unfinished(cls: type, name: str, value: Any, contract: str) -> None:
     where = f"{contract}.{name}"
+    if not name.startswith("_") and (kind := _column_for(value)):
+        raise ContractError(
+            f"{where} is a type of {'Python' if value in _PYTHON else 'polars'}, and no column. "
+            f"Write {name} = {kind}(){_assigned_at(cls, name)}"
+        )
     if isinstance(value, type) and issubclass(value, Feature):
         raise ContractError(
-            f"{where} is the class {value.__name__}. Call it: {name} = {value.__name__}(){at(caller())}"
+            f"{where} is the class {value.__name__}. Call it: {name} = {value.__name__}(){_assigned_at(cls, name)}"
         )
     if isinstance(value, tuple | list) and value and all(isinstance(item, Feature) for item in value):
         raise ContractError(
             f"{where} is {len(value)} features in one name. Unpack them, as in `is_male, is_female = ...`.{at(value[0].location)}"
         )
     if isinstance(value, Aggregation):
-        raise ContractError(f"{where} is an unfinished aggregation. End it, as in .mean().{at(caller())}")
+        raise ContractError(
+            f"{where} is an unfinished aggregation. End it, as in .mean().{_assigned_at(cls, name)}"
+        )
     owner = getattr(value, "__self__", None)
     if callable(value) and isinstance(owner, Feature | Aggregation):
         raise ContractError(
-            f"{where} is the method {value.__name__}, not what it gives. Call it: {value.__name__}(...){at(caller())}"
+            f"{where} is the method {value.__name__}, not what it gives. Call it: {value.__name__}(...){_assigned_at(cls, name)}"
         )
     if isinstance(value, When | Then):
-        raise ContractError(f"{where} is an unfinished choice. End it with .otherwise(...).{at(caller())}")
+        raise ContractError(
+            f"{where} is an unfinished choice. End it with .otherwise(...).{_assigned_at(cls, name)}"
+        )
 
 
 def _resolve(feature: Feature, names: Mapping[int, str], contract: str, name: str) -> ex.Expression:
     try:
         tree = resolve(feature, names)
     except AlignedError as error:
-        raise type(error)(f"{contract}.{name}: {error}") from error
+        raise type(error)(f"{contract}.{name}: {error}") from None
     for node in ex.postorder(tree):
         if isinstance(node, ex.Call) and node.method == ex.POLARS_JSON:
             unnamed = [arg for arg in node.args if not isinstance(arg, ex.ColumnRef)]
@@ -236,6 +290,11 @@ def _column(
     contract: str,
 ) -> Column:
     facts = feature.facts
+    if facts.role == "entity" and facts.optional:
+        raise ContractError(
+            f"{contract}.{name} identifies a row and so is never null: it cannot be optional too. "
+            f"Leave out is_optional() or as_entity().{at(feature.location)}"
+        )
     prediction = None if facts.prediction is None else facts.prediction.named(names)
     if facts.prediction is not None and prediction is None:
         raise ContractError(
@@ -349,19 +408,32 @@ def _check_used(
 
 
 def _check_names_once(cls: type, contract: str) -> None:
-    located = [v.location for v in vars(cls).values() if isinstance(v, Feature) and v.location]
-    if not located:
-        return
-    file, some_line = located[0].file, located[0].line
-    bodies = _classes(file, len(linecache.getlines(file))).get(cls.__qualname__, ())
-    around = [body for body in bodies if body.first <= some_line <= body.last]
+    file, assigned = _assignments(cls)
     lines: dict[str, int] = {}
-    for name, line in around[0].assigned if around else ():
+    for name, line in assigned:
         if name in lines:
             raise DuplicateNameError(
                 f"{contract} declares {name!r} twice, at line {lines[name]} and again ({file}:{line})"
             )
         lines[name] = line
+
+
+def _assignments(cls: type) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """The file of a class, and the names that its body assigns with their lines, as far as these are known."""
+    located = [v.location for v in vars(cls).values() if isinstance(v, Feature) and v.location]
+    if not located:
+        return "", ()
+    file, some_line = located[0].file, located[0].line
+    bodies = _classes(file, len(linecache.getlines(file))).get(cls.__qualname__, ())
+    around = [body for body in bodies if body.first <= some_line <= body.last]
+    return file, around[0].assigned if around else ()
+
+
+def _assigned_at(cls: type, name: str) -> str:
+    """Where an attribute is assigned, as the end of a message; the decorator's line where that is not known."""
+    file, assigned = _assignments(cls)
+    line = dict(assigned).get(name)
+    return at(SourceLocation(file, line) if line else caller())
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from aligned_dagster.errors import ContractError
+from aligned_dagster.errors import ContractError, did_you_mean
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import (
     Call,
@@ -27,6 +27,7 @@ from aligned_dagster.features.expression import (
 )
 from aligned_dagster.features.expression import Literal as Constant
 from aligned_dagster.features.literals import Value, value_from_json, value_to_json
+from aligned_dagster.features.location import at, caller
 
 if TYPE_CHECKING:
     from pandera.polars import Check
@@ -44,6 +45,7 @@ def check_on_violation(value: str | None) -> OnViolation | None:
     if value is not None and value not in get_args(OnViolation):
         raise ContractError(
             f"on_violation is {value!r}; it must be one of {', '.join(get_args(OnViolation))}."
+            f"{did_you_mean(str(value), get_args(OnViolation))}{at(caller())}"
         )
     return value  # type: ignore[return-value]  # narrowed by the test above, which mypy cannot see
 
@@ -427,11 +429,13 @@ def check_pattern(pattern: str) -> str:
     try:
         pl.Series([""]).str.contains(pattern)
     except pl.exceptions.PolarsError as error:
-        reason = re.sub(r"\s+", " ", str(error)).strip()
+        reason = re.search(
+            r"error: ([^\n]+)\s*(?:$|\n\n)", str(error).partition("This error occurred")[0].rstrip()
+        )
         raise ContractError(
-            f"{pattern!r} is no pattern that polars can use: {reason}. "
-            "It takes the syntax of Rust's regex crate, which has no look-around and no back-references."
-        ) from error
+            f"{pattern!r} is no pattern that polars can use: {reason[1] if reason else 'it cannot be read'}. "
+            f"It takes the syntax of Rust's regex crate, which has no look-around and no back-references.{at(caller())}"
+        ) from None
     return pattern
 
 

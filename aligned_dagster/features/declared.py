@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from aligned_dagster.errors import ContractError, DerivationError, did_you_mean
+from aligned_dagster.errors import ContractError, DerivationError, UnknownMethodError, did_you_mean
 from aligned_dagster.features import constraints as rules
+from aligned_dagster.features.arguments import checked_arguments
+from aligned_dagster.features.column_type import ColumnType
 from aligned_dagster.features.constraints import Constraint, OnViolation
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.literals import Value, freeze
 from aligned_dagster.features.location import SourceLocation, at, caller
+from aligned_dagster.features.misuse import NoValue
 from aligned_dagster.features.prediction import Prediction
 from aligned_dagster.features.schema import Role
 
@@ -62,9 +66,45 @@ class Leaf(Expression):
 
 
 _CLASSES: dict[str, type[Declared]] = {}
+_AGGREGATIONS = frozenset(
+    [
+        "sum",
+        "mean",
+        "median",
+        "std",
+        "variance",
+        "min",
+        "max",
+        "first",
+        "last",
+        "count",
+        "n_unique",
+        "percentile",
+        "to_list",
+        "len",
+    ]
+)
+_ELSEWHERE = {
+    "str": "Its methods are on the column itself, as in name.to_lowercase().",
+    "dt": "Its methods are on the column itself, as in at.weekday().",
+    "apply": "For any polars expression there is .transform_polars(lambda column: ...).",
+    "map": "For any polars expression there is .transform_polars(lambda column: ...).",
+    "map_elements": "For any polars expression there is .transform_polars(lambda column: ...).",
+    "alias": "A column is called as the attribute that it is assigned to.",
+    "rename": "A column is called as the attribute that it is assigned to.",
+    "isin": "Did you mean 'is_in'?",
+    "isna": "Did you mean 'is_null'?",
+    "isnull": "Did you mean 'is_null'?",
+    "notna": "Did you mean 'is_not_null'?",
+    "fillna": "Did you mean 'fill_null'?",
+    "astype": "Did you mean 'cast'?",
+    "lower": "Did you mean 'to_lowercase'?",
+    "upper": "Did you mean 'to_uppercase'?",
+}
+"""What people look for who know pandas or polars, and where it is here."""
 
 
-class Declared:
+class Declared(NoValue, metaclass=ColumnType):
     """What a contract states about one column. Every method returns a new one and leaves this one as it is."""
 
     __slots__ = ("dtype", "facts", "grouping", "location", "origin", "tree")
@@ -112,12 +152,22 @@ class Declared:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        known = [option for option in dir(type(self)) if not option.startswith("_")]
-        elsewhere = sorted(cls.__name__ for cls in set(_CLASSES.values()) if hasattr(cls, name))
-        where = f" {', '.join(elsewhere)} have it." if elsewhere else ""
-        raise AttributeError(
-            f"A {type(self).__name__} column has no {name!r}.{did_you_mean(name, known)}{where}{at(caller())}"
+        raise UnknownMethodError(
+            f"A {type(self).__name__} column has no {name!r}.{self._instead_of(name)}{at(caller())}"
         )
+
+    def _instead_of(self, name: str) -> str:
+        """What to write in place of a method that a column of this type does not have."""
+        known = [option for option in dir(type(self)) if not option.startswith("_")]
+        if name in _AGGREGATIONS:
+            return f" Rows are taken together by .aggregate().{name}()."
+        if name in _ELSEWHERE and (hint := _ELSEWHERE[name]):
+            meant = re.search(r"^Did you mean '(\w+)'", hint)
+            if meant is None or meant[1] in known:
+                return f" {hint}"
+        elsewhere = sorted(cls.__name__ for cls in set(_CLASSES.values()) if hasattr(cls, name))
+        where = f" Columns of type {', '.join(elsewhere)} have it." if elsewhere else ""
+        return f"{did_you_mean(name, known)}{where}"
 
     def __repr__(self) -> str:
         name = f" {self.origin.view}.{self.origin.column}" if self.origin else ""
@@ -170,6 +220,7 @@ class Declared:
         kept = (known for known in self.facts.constraints if known.key != constraint.key)
         return self._state(constraints=(*kept, constraint))
 
+    @checked_arguments({"*": "Several values go into one list, as in accepted_values(['oslo', 'rome'])."})
     def accepted_values(self, values: Iterable[Value], *, on_violation: OnViolation | None = None) -> Self:
         """Allow only these values.
 
@@ -224,8 +275,31 @@ class Declared:
         if {group, self.dtype.group} <= {"date", "timestamp"}:
             return
         raise ContractError(
-            f"{what} got {value!r} ({type(value).__name__}), which does not fit a {self.dtype.text} column.{at(caller())}"
+            f"{what} got {value!r} ({type(value).__name__}), which does not fit a {self.dtype.text} column."
+            f"{self._hint_on(value, what)}{at(caller())}"
         )
+
+    def _hint_on(self, value: Value, what: str) -> str:
+        if isinstance(value, str) and self.dtype.group == "number" and _is_number(value):
+            return f" Write the number without quotes: {value}."
+        if self.dtype.group == "text" and what in _OF_LENGTHS:
+            return f" For the length of a text there is {_OF_LENGTHS[what]}."
+        if self.dtype.group == "text":
+            return f" Write it as a text: '{value}'."
+        if isinstance(value, str) and self.dtype.group in {"date", "timestamp"}:
+            return f" Write a {'date(2024, 5, 1)' if self.dtype.group == 'date' else 'datetime(2024, 5, 1)'}."
+        return " Change the value, or the type of the column."
+
+
+_OF_LENGTHS = {"lower_bound": "min_length", "upper_bound": "max_length", "bounded_between": "min_length"}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def value_group(value: Value) -> str:

@@ -61,6 +61,12 @@ def _infer(shape: Call, dtypes: tuple[DataType, ...]) -> DataType:
         ) from error
 
 
+def _how_to_have(feature: Declared) -> str:
+    if feature.origin is None:
+        return "Declare it as an attribute of the class first."
+    return f"Declare {feature.origin.column!r} here too and read the other contract, alone or by a join: source=..."
+
+
 def constant(value: Value) -> Any:
     """A feature that is the same value in every row."""
     dtype = DataType.from_polars(pl.select(pl.lit(value)).schema["literal"])
@@ -107,8 +113,8 @@ def resolve(feature: Declared, names: Mapping[int, str] | None = None) -> Expres
                 else f"a {inner.dtype.text} column"
             )
             raise DerivationError(
-                f"A derivation reads {what}, which is not a column of this contract. "
-                f"Declare it as an attribute of the class first.{at(feature.location)}"
+                f"A derivation reads {what}, which is not a column of this contract. {_how_to_have(inner)}"
+                f"{at(feature.location)}"
             )
         if isinstance(node, Call):
             return Call(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -116,6 +117,12 @@ def _result(expression: pl.Expr, columns: dict[str, pl.DataType], wanted: DataTy
     try:
         found = pl.LazyFrame(schema=columns).select(result=expression).collect_schema()["result"]
     except pl.exceptions.PolarsError as error:
+        lost = re.search(r'unable to find column "([^"]+)"', str(error))
+        if lost is not None:
+            raise DerivationError(
+                f"transform_polars reads {lost[1]!r}, which is not among its columns. Pass it too, as in "
+                f"amount.transform_polars(lambda amount, {lost[1]}: ..., using=[{lost[1]}]).{at(caller())}"
+            ) from None
         raise DerivationError(
             f"transform_polars failed on its inputs: {str(error).splitlines()[0]}{at(caller())}"
         ) from error

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from aligned_dagster.errors import ContractError, DerivationError
+from aligned_dagster.errors import ContractError
 from aligned_dagster.features.constraints import Reference, Unique
 from aligned_dagster.features.declared import Declared, Facts
 from aligned_dagster.features.deriving import derive, resolve
 from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.literals import Value, freeze
 from aligned_dagster.features.location import at, caller
+from aligned_dagster.features.misuse import no_truth
 from aligned_dagster.features.operators import binary, unary
 from aligned_dagster.features.prediction import Prediction, PredictionKind
 
@@ -32,10 +33,7 @@ class Feature(Declared):
         return object.__hash__(self)
 
     def __bool__(self) -> bool:
-        raise DerivationError(
-            "A feature has no truth value while the contract is written. "
-            f"Combine conditions with & | ~ in place of and, or, not.{at(caller())}"
-        )
+        raise no_truth()
 
     @property
     def expression(self) -> Expression:

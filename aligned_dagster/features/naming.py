@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from aligned_dagster.errors import ContractError
+from aligned_dagster.features.location import at, caller
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -25,8 +26,16 @@ def check_name(name: str) -> str:
     Raises:
         ContractError: it has other signs than letters, digits and underscores.
     """
+    if not isinstance(name, str):
+        raise ContractError(
+            f"The name of a contract is a text, and what was given is a {type(name).__name__}. A source is given by its "
+            f"name, as in @feature_view(source=...).{at(caller())}"
+        )
     if not _NAME.fullmatch(name):
+        good = re.sub(r"\W+", "_", name).strip("_")
+        hint = f" Did you mean {good!r}?" if _NAME.fullmatch(good) else ""
         raise ContractError(
             f"{name!r} cannot be the name of a contract: letters, digits and underscores only, no digit first."
+            f"{hint}{at(caller())}"
         )
     return name

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, ClassVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from aligned_dagster.errors import ContractError
+from aligned_dagster.errors import ContractError, did_you_mean
 from aligned_dagster.features.declared import Facts
 from aligned_dagster.features.deriving import derive
 from aligned_dagster.features.dtypes import DataType
@@ -142,6 +143,9 @@ class EventTimestamp(Timestamp):
     ttl: dt.timedelta | None
 
     def __init__(self, ttl: dt.timedelta | None = None, time_zone: str | None = "UTC") -> None:
+        given: object = ttl
+        if given is not None and not isinstance(given, dt.timedelta):
+            raise _no_span(given)
         super().__init__(time_zone)
         object.__setattr__(self, "ttl", ttl)
 
@@ -150,6 +154,13 @@ class EventTimestamp(Timestamp):
         copy = super().copy_with(**changes)
         object.__setattr__(copy, "ttl", self.ttl)
         return copy
+
+
+def _no_span(ttl: object) -> ContractError:
+    zone = f" For a zone write EventTimestamp(time_zone={ttl!r})." if isinstance(ttl, str) else ""
+    return ContractError(
+        f"ttl is {ttl!r}, and should be a time span, as in timedelta(days=7).{zone}{at(caller())}"
+    )
 
 
 class ValidFrom(EventTimestamp):
@@ -219,10 +230,14 @@ def check_zone(time_zone: str | None) -> str | None:
     if time_zone is not None:
         try:
             ZoneInfo(time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+            fixed = re.fullmatch(r"(?:UTC|GMT)([+-])0?(\d{1,2})(?::?00)?", str(time_zone))
+            hint = did_you_mean(str(time_zone), available_timezones())
+            if fixed is not None:  # the sign of these names is that of POSIX
+                hint = f" Did you mean 'Etc/GMT{'-' if fixed[1] == '+' else '+'}{fixed[2]}', whose sign is the other one?"
             raise ContractError(
-                f"There is no time zone {time_zone!r}; write it as in 'Europe/Oslo'.{at(caller())}"
-            ) from error
+                f"There is no time zone {time_zone!r}.{hint} Write it as in 'Europe/Oslo' or 'UTC'.{at(caller())}"
+            ) from None
     return time_zone
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from aligned_dagster.orchestration.failing_rows import failing_rows
 from aligned_dagster.orchestration.tables import table_value
 from aligned_dagster.orchestration.translator import ContractTranslator
 from aligned_dagster.quality.checks import CheckSpec, expected_checks
@@ -98,7 +99,7 @@ def _result(
             metadata["note"] = outcome.note
         metadata |= _by_partition(outcome, partitions, most)
         if not outcome.sample.is_empty():
-            metadata["sample"] = table_value(outcome.sample)
+            metadata["failing_rows"] = failing_rows(outcome)
         if quarantine is not None and outcome.on_violation != "warn":
             metadata["quarantined_rows"] = outcome.broken
             metadata["quarantine"] = dg.MetadataValue.path(quarantine)

@@ -18,6 +18,7 @@ from aligned_dagster.orchestration.io_manager import contract_io_manager
 from aligned_dagster.orchestration.observation import observation_sensors
 from aligned_dagster.orchestration.pools import pools_of
 from aligned_dagster.orchestration.producing import Recipe, recipe_of
+from aligned_dagster.orchestration.quiet import no_progress_in_runs
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.schedules import schedules
 from aligned_dagster.orchestration.sources import model_assets, read_only_assets, source_assets
@@ -66,6 +67,7 @@ def build_definitions(
         ContractError: a contract says something that Dagster cannot do.
         ConfigurationError: a resource cannot take the place of a connection, or holds a secret.
     """
+    no_progress_in_runs()
     translator = translator or ContractTranslator()
     recipes = {recipe.view.name: recipe for asset in assets if (recipe := recipe_of(asset)) is not None}
     everything = store.with_missing(

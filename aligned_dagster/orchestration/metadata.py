@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,6 +19,7 @@ from aligned_dagster.features.constraints import (
     Unique,
 )
 from aligned_dagster.orchestration.descriptions import ColumnWords
+from aligned_dagster.orchestration.failing_rows import broken_rules
 from aligned_dagster.orchestration.images import docker_config
 from aligned_dagster.orchestration.lineage import column_lineage, lineage_table
 from aligned_dagster.orchestration.model_metadata import learning_definition_metadata
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 MANY = 50
-"""Partitions in a run above which each one's event records only what is short."""
+"""Partitions in a run above which each one's event records only what is short; pictures are then in that of the last one."""
 
 
 def table_schema(view: FeatureView[Any], words: ColumnWords) -> dg.TableSchema:
@@ -106,6 +107,7 @@ def run_metadata(
     preview: pl.DataFrame | None,
     aside: pl.DataFrame | None,
     figures: Sequence[ColumnStatistics],
+    pictures: Mapping[str, Any],
     lineage: bool = True,
     partitions: int = 0,
     total: int | None = None,
@@ -124,6 +126,7 @@ def run_metadata(
         preview: some rows to show.
         aside: some of the rows that were kept aside, with the rules that they broke.
         figures: of the columns, over the published rows.
+        pictures: the profile of the rows and which partitions there are, which are told before what is long.
         lineage: false where the rows come from a function, whose columns cannot be traced.
         partitions: how many the run is about; 0 where the contract has none.
         total: number of rows of all partitions, where the contract has some and it is known.
@@ -143,11 +146,14 @@ def run_metadata(
         metadata["table_size_bytes" if partitions else "dagster/size_bytes"] = publication.bytes
     metadata[f"{run}checks_passed"] = len(report.outcomes) - len(report.failures)
     metadata[f"{run}checks_failed"] = len(report.failures)
+    if report.failures:
+        metadata[f"{run}broken_rules"] = broken_rules(report.failures)
     if publication.quarantine is not None:
         metadata[f"{run}quarantined_rows"] = report.rows - publication.rows
         metadata[f"{run}quarantine"] = dg.MetadataValue.path(publication.quarantine)
     if aside is not None:
         metadata[f"{run}quarantine_preview"] = dg.MetadataValue.md(frame_to_markdown(aside))
+    metadata |= pictures
     metadata["schema_version"] = view.version
     words = ColumnWords()
     metadata["dagster/column_schema"] = table_schema(view, words)

@@ -10,6 +10,7 @@ import polars as pl
 
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.contracts.training_set import TrainingSet
+from aligned_dagster.orchestration.age_pictures import ages_picture
 from aligned_dagster.orchestration.tables import table_value
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ def report_metadata(report: FeaturesReport, several: bool = False) -> dict[str, 
         f"{run}features_report": table_value(pl.DataFrame([_found(found) for found in report.views])),
         f"{run}leaked_rows": report.leaked,
     }
+    drawn = ages_picture(report)
+    if drawn is not None:
+        metadata[f"{run}feature_ages"] = drawn
     if several:
         return metadata
     for found in report.views:

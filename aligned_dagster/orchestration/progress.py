@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from os.path import commonprefix
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from aligned_dagster.orchestration.summary import COMMENTS, AssetSummary, FailedCheck, RunSummary
+from aligned_dagster.request.progress import watched
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent
@@ -37,6 +39,8 @@ class RunProgress:
         self._console = console
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._title = ""
+        self._watching = ExitStack()
         if console.is_terminal:
             self._bar = Progress(
                 SpinnerColumn(),
@@ -51,6 +55,7 @@ class RunProgress:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
+            self._watching.enter_context(watched(self._told))
             self._task = self._bar.add_task("loading the contracts", total=None)
         return self
 
@@ -58,6 +63,7 @@ class RunProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
+            self._watching.close()
             self._bar.stop()
 
     def begin(self, run: RunSummary) -> None:
@@ -74,12 +80,18 @@ class RunProgress:
         step = event.step_key or ""
         if event.is_step_start:
             if self._bar is not None and self._task is not None:
-                self._bar.update(self._task, description=escape(_title(run, step)))
+                self._title = _title(run, step)
+                self._bar.update(self._task, description=escape(self._title))
         elif event.is_step_success or event.is_step_failure or event.is_step_skipped:
             for asset in run.of_step(step):
                 self._console.print(_line(asset), highlight=False)
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, completed=run.done)
+
+    def _told(self, now: str) -> None:
+        """Show what is done now in a step, such as how many partitions of it are written."""
+        if self._bar is not None and self._task is not None and self._title:
+            self._bar.update(self._task, description=escape(f"{self._title}: {now}"))
 
 
 def print_summary(console: Console, run: RunSummary) -> None:

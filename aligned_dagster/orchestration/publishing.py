@@ -15,7 +15,8 @@ from aligned_dagster.contracts.quarantine import drop
 from aligned_dagster.contracts.training_set import TrainingSet
 from aligned_dagster.errors import AlignedError, AuditError, SourceError
 from aligned_dagster.orchestration.checks import check_results, checks_of
-from aligned_dagster.orchestration.metadata import audit_table, partition_metadata, run_metadata
+from aligned_dagster.orchestration.failing_rows import broken_rules
+from aligned_dagster.orchestration.metadata import MANY, audit_table, partition_metadata, run_metadata
 from aligned_dagster.orchestration.model_log import models_heard
 from aligned_dagster.orchestration.model_metadata import model_run_metadata, training_run_metadata
 from aligned_dagster.orchestration.partition_runs import (
@@ -24,6 +25,7 @@ from aligned_dagster.orchestration.partition_runs import (
     found_by_partition,
     record_by_partition,
 )
+from aligned_dagster.orchestration.pictures import coverage_metadata, profile_metadata
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.translator import ContractTranslator
 from aligned_dagster.quality.audit import broken_rules_column, statistics
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
     from aligned_dagster.contracts.publish import Publication
     from aligned_dagster.quality.report import AuditReport
+
+_MOST_ASIDE = 8
+"""The most columns that are shown of rows that were kept aside, unless the key and the rules have more."""
 
 
 def publish_and_report(
@@ -97,13 +102,35 @@ def publish_and_report(
         context.log.info(_what_ran_where(view, publication))
     _drop_expired(context, view, translator)
     upstream = {name: frames.get(name, registry.rows(registry.views[name])) for name in view.depends_on()}
-    published = view.read(upstream) if view.is_virtual else view.read()
+    everything = published = view.read(upstream) if view.is_virtual else view.read()
     total = None
     if part is not None:
         total = int(published.select(pl.len()).collect(engine="streaming").item())
         published = published.filter(part.slice.predicate(view.schema))
     report, rows = publication.report, translator.settings.preview_rows
     all_published = publication.quarantine is None
+    figures = report.statistics if all_published else statistics(published, view.stored_request.schema)
+    whole, several = total in (None, publication.rows), len(partitions) > 1
+    pictures = profile_metadata(
+        context,
+        view,
+        everything if whole else published,
+        figures,
+        publication.rows,
+        most=translator.settings.profile_rows,
+        whole=whole,
+        several=several,
+    )
+    by_partition = partition_metadata(partitions, report)
+    if part is not None and total is not None:
+        most = translator.settings.coverage_rows
+        pictures = {
+            **coverage_metadata(context, view, key, part.partitions, partitions, total=total, most=most),
+            **pictures,
+        }
+        if len(partitions) > MANY:
+            by_partition[partitions[-1].key] |= pictures
+            pictures = {}
     metadata = run_metadata(
         view,
         publication,
@@ -111,14 +138,15 @@ def publish_and_report(
         translator,
         preview=published.head(rows).collect() if rows else None,
         aside=_kept_aside(view, publication.quarantine, context.run.run_id),
-        figures=report.statistics if all_published else statistics(published, view.stored_request.schema),
+        figures=figures,
+        pictures=pictures,
         lineage=frame is None,
         partitions=len(partitions),
         total=total,
     )
     metadata |= _learning(context, view, frames, part, translator) if frame is None else {}
     if part is not None:
-        record_by_partition(context, key, partition_metadata(partitions, report))
+        record_by_partition(context, key, by_partition)
     yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=data_version)
 
 
@@ -179,13 +207,18 @@ def failure(error: AlignedError, key: dg.AssetKey) -> dg.Failure:
     if isinstance(error, AuditError):
         metadata["audit"] = dg.MetadataValue.md(audit_table(error.report))
         metadata["blocking_rules"] = ", ".join(outcome.name for outcome in error.report.blocking)
+        if error.report.failures:
+            metadata["broken_rules"] = broken_rules(error.report.failures)
         if error.quarantine is not None:
             metadata["quarantine"] = dg.MetadataValue.path(error.quarantine)
     return dg.Failure(description=str(error), metadata=metadata, allow_retries=isinstance(error, SourceError))
 
 
 def _kept_aside(view: FeatureView[Any], quarantine: str | None, run_id: str) -> pl.DataFrame | None:
-    """Some of the rows that this run kept aside: the broken rules, the key, what the rules are about, the rest."""
+    """Some of the rows that this run kept aside: the broken rules, the key, what the rules are about, and others if few.
+
+    Wide tables push the other metadata out of sight; the file has all columns.
+    """
     target: object = view.materialized_source
     if quarantine is None or not isinstance(target, Writable):
         return None
@@ -197,4 +230,5 @@ def _kept_aside(view: FeatureView[Any], quarantine: str | None, run_id: str) -> 
     broken = set(sample[rules].explode().to_list())
     concerned = [c for check in checks_of(view) if check.name in broken for c in check.columns]
     first = dict.fromkeys(name for name in (*view.schema.key, *concerned) if name in sample.columns)
-    return sample.select(pl.col(rules).list.join(", "), *first, pl.exclude(rules, *first))
+    shown = sample.select(pl.col(rules).list.join(", "), *first, pl.exclude(rules, *first))
+    return shown.select(shown.columns[: max(_MOST_ASIDE, 1 + len(first))])

@@ -162,7 +162,10 @@ def _selected(repository: RepositoryDefinition, select: str | None) -> set[dg.As
     keys = runnable if select is None else runnable & _resolved(graph, select)
     if not keys:
         raise ConfigurationError(
-            f"The selection {select!r} holds no asset." if select else "The project has no contract."
+            f"The selection {select!r} holds no asset."
+            if select
+            else "The project has no contract. "
+            "A contract is a class below @feature_view(source=...), in a file that `contracts` of [tool.aligned_dagster] names."
         )
     return keys
 

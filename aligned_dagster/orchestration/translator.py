@@ -43,6 +43,10 @@ class TranslatorSettings:
         model_group_name: the group of the models.
         io_manager_key: the resource that reads the rows of all contracts; if not given, one for each kind of storage.
         preview_rows: rows shown with a materialisation; 0 shows none.
+        profile_rows: the most rows that are read for the profile of a materialisation: distributions and most frequent
+            values. Nulls and bounds are those of all rows in any case; 0 shows no profile.
+        coverage_rows: the most rows of a contract in local files that are counted by partition for the picture of which
+            partitions there are; of more, and of rows elsewhere, it shows which are there and not how many rows they have.
         max_statistics: the most figures of columns that are recorded with a materialisation, to be plotted
             over time.
         definition_lineage: whether column lineage is part of the definitions too. Schemas and lineage cost
@@ -70,6 +74,8 @@ class TranslatorSettings:
     model_group_name: str = "models"
     io_manager_key: str | None = None
     preview_rows: int = 5
+    profile_rows: int = 50_000
+    coverage_rows: int = 5_000_000
     max_statistics: int = 48
     definition_lineage: bool = True
     max_broken_partitions: int = 100

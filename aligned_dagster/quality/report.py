@@ -220,6 +220,11 @@ class AuditReport:
             "statistics": [column.to_json() for column in self.statistics],
         }
 
+    def _repr_html_(self) -> str:
+        from aligned_dagster.quality.report_html import audit_page
+
+        return audit_page(self)
+
     def __str__(self) -> str:
         failed = f"{len(self.failures)} of {len(self.outcomes)} checks failed"
         title = f"{self.contract}: {self.rows:,} rows, {failed}"

@@ -27,6 +27,7 @@ from aligned_dagster.errors import (
     UnavailableSourceError,
     UnreadableSourceError,
 )
+from aligned_dagster.request.csv_faults import not_utf8, too_many_cells
 
 _NOTE = re.compile(
     r"\n\n(This error occurred|Resolved plan until failure|You might want to try).*", re.DOTALL
@@ -36,6 +37,11 @@ _CONVERSION = re.compile(
 )
 _UNAVAILABLE = re.compile(r"after \d+ retries, max_retries|error sending request|status code: (429|5\d\d)")
 """What polars says of a store that is throttled or does not answer, after it tried again."""
+
+_ZONES = re.compile(
+    r"Datetime\('..', '[^']+'\).*Datetime\('..'\)|Datetime\('..'\).*Datetime\('..', '[^']+'\)", re.DOTALL
+)
+"""What polars says of a comparison of times of which one has a zone."""
 
 _PLAN_ERRORS = (
     pl.exceptions.ColumnNotFoundError,
@@ -73,7 +79,7 @@ def explained(contract: str, source: str = "") -> Iterator[None]:
         better = explain(error, contract, source)
         if better is error:
             raise
-        raise better from (None if isinstance(error, AlignedError) else error)
+        raise better from None  # it says what polars said, and polars' own lines would be read first
 
 
 def explain(error: Exception, contract: str, source: str = "") -> Exception:
@@ -99,11 +105,9 @@ def explain(error: Exception, contract: str, source: str = "") -> Exception:
             f"{contract!r}: the value {sample} in column {column!r} is no {wanted} (it is a {stored}). "
             f"Mend the value, or change the column's type or derivation."
         )
-    if "found more fields than defined" in short:
-        return UnreadableSourceError(
-            f"{contract!r} cannot be read: a row of a CSV file has more cells than its header has columns. "
-            "Look for a separator inside a cell that is not quoted, and check separator and quote of CsvConfig."
-        )
+    text = _broken_text(short, contract, place)
+    if text is not None:
+        return text
     if _UNAVAILABLE.search(short):
         return UnavailableSourceError(
             f"{contract!r} cannot be read{place}: the store did not answer, also after several tries. Try again later, or "
@@ -115,8 +119,46 @@ def explain(error: Exception, contract: str, source: str = "") -> Exception:
         return MissingColumnError(
             f"{contract!r} cannot be read: one of its files{place} lacks a column: {short}"
         )
+    if isinstance(error, _PLAN_ERRORS) and _ZONES.search(short):
+        return DerivationError(
+            f"{contract!r} cannot be computed{place}: one time has a zone and the other has none. Give it one, as in "
+            f"datetime(2024, 5, 1, tzinfo=UTC), or compare with View().column, which reads it in UTC. ({short})"
+        )
     if isinstance(error, _PLAN_ERRORS):
         return DerivationError(f"{contract!r} cannot be computed{place}: {short}")
     if isinstance(error, pl.exceptions.PolarsError | OSError):
         return UnreadableSourceError(f"{contract!r} cannot be read{place}: {short}")
     return error
+
+
+def _broken_text(words: str, contract: str, place: str) -> UnreadableSourceError | None:
+    """What to say of a file that is no CSV or Parquet file, or a broken one; None where that is not what is wrong."""
+    if "found more fields than defined" in words:
+        row = too_many_cells()
+        told = (
+            "a row of a CSV file has more cells than its header has columns."
+            if row is None
+            else f"{row[0]} has {row[2]} cells and the header {row[3]} columns: {row[1]!r}."
+        )
+        return UnreadableSourceError(
+            f"{contract!r} cannot be read: {told} Look for a separator inside a cell that is not quoted, and check "
+            "separator and quote of CsvConfig."
+        )
+    if "invalid utf-8" in words:
+        line = not_utf8()
+        told = "a CSV file is not in UTF-8." if line is None else f"{line[0]} is not in UTF-8: {line[1]!r}."
+        return UnreadableSourceError(
+            f"{contract!r} cannot be read: {told} Say in which encoding the file is, as in "
+            "csv_config=CsvConfig(encoding='latin-1'); programs on Windows often write 'cp1252'."
+        )
+    if words == "empty CSV":
+        return UnreadableSourceError(
+            f"{contract!r} cannot be read{place}: the file is empty, without even a header. Write it again, or let "
+            "whoever makes it write at least the names of the columns."
+        )
+    if "must end with PAR1" in words or "File out of specification" in words:
+        return UnreadableSourceError(
+            f"{contract!r} cannot be read{place}: it is no whole Parquet file. Is it a CSV file, to be read by "
+            f"FileSource.csv_at(...), or was it cut short? ({words})"
+        )
+    return None

@@ -14,6 +14,8 @@ from aligned_dagster.features.schema import Schema
 from aligned_dagster.quality.audit import audit
 from aligned_dagster.quality.report import AuditReport
 from aligned_dagster.request.explain import explained
+from aligned_dagster.request.progress import progress
+from aligned_dagster.request.waiting import awaited
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +55,7 @@ class Rows:
         Raises:
             SourceError: a source cannot be read, or a value does not fit its dtype.
         """
-        with explained(self.name):
+        with progress(f"reading {self.name}"), explained(self.name):
             return self.load().collect(engine=engine)
 
     def collect_pandas(self) -> pd.DataFrame:
@@ -72,18 +74,21 @@ class Rows:
             ) from error
         return self.collect().to_pandas()
 
+    @awaited(".collect()")
     async def to_polars(self) -> pl.DataFrame:
         """`collect`, to be awaited."""
         import asyncio
 
         return await asyncio.to_thread(self.collect)
 
+    @awaited(".lazy()")
     async def to_lazy_polars(self) -> pl.LazyFrame:
         """`lazy`, to be awaited."""
         import asyncio
 
         return await asyncio.to_thread(self.lazy)
 
+    @awaited(".collect_pandas()")
     async def to_pandas(self) -> pd.DataFrame:
         """`collect_pandas`, to be awaited."""
         import asyncio
@@ -92,12 +97,12 @@ class Rows:
 
     def describe(self) -> pl.DataFrame:
         """Counts, nulls, extremes and quartiles of every column."""
-        with explained(self.name):
+        with progress(f"describing {self.name}"), explained(self.name):
             return self.load().describe()
 
     def audit(self) -> AuditReport:
         """Check the rows against every promise of the contract; nothing is raised for broken ones."""
-        with explained(self.name):
+        with progress(f"auditing {self.name}"), explained(self.name):
             return self._audit(self.load())
 
     def _audit(self, frame: pl.LazyFrame) -> AuditReport:
@@ -116,12 +121,9 @@ class Rows:
         return f"<{type(self).__name__} {self.name!r} of {', '.join(self.schema.names)}; nothing is read yet>"
 
     def _repr_html_(self) -> str:
-        import html
+        from aligned_dagster.features.html import bold, code, line, muted, page
+        from aligned_dagster.features.schema_html import schema_table
 
-        rows = "".join(
-            f"<tr><td>{html.escape(c.name)}</td><td>{html.escape(c.dtype.text)}</td>"
-            f"<td>{html.escape(c.role)}</td><td>{html.escape(c.description)}</td></tr>"
-            for c in self.schema.columns
-        )
-        head = "<tr><th>column</th><th>type</th><th>role</th><th>description</th></tr>"
-        return f"<b>{html.escape(self.name)}</b> (nothing is read yet)<table>{head}{rows}</table>"
+        asked = line("The rows:", code("await job.to_polars()"), "or", code("job.collect()"))
+        title = line(bold(self.name), muted(f"{type(self).__name__}; nothing is read yet"))
+        return page(title, asked, schema_table(self.schema))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import ConfigDict, field_validator, model_validator
 
 from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.sources.environment import check_names, from_environment, with_names
 from aligned_dagster.sources.object_location import ObjectLocation
 from aligned_dagster.sources.resource_handle import AnyResource
+from aligned_dagster.sources.settings import Settings
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.azure_store import AzureStore
 
 
-class AzureSettings(BaseModel):
+class AzureSettings(Settings):
     """How to reach an account. Secrets are named and not held: they are read from the environment when a scan starts.
 
     The first of these that is named is used: an account key, a SAS token, a service principal (tenant, client and secret).

@@ -74,6 +74,10 @@ class Place:
         )
 
 
+_NOTHING = frozenset({"na", "n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "#n/a"})
+"""Texts that people write where there is no value."""
+
+
 @dataclass(frozen=True)
 class CheckedCast:
     """A conversion that raises where polars would give null. It is called by polars on every batch."""
@@ -94,13 +98,17 @@ class CheckedCast:
             raise self.place.misfit(self._first_misfit(values), self.hint) from None
         if converted.null_count() != values.null_count():
             bad = values.filter(converted.is_null() & values.is_not_null())
-            raise self.place.misfit(bad[0], self.hint or self._comma(bad[0]))
+            raise self.place.misfit(bad[0], self._meant(bad[0]) or self.hint)
         return converted
 
-    def _comma(self, value: Any) -> str:
-        """What to say of a number with a decimal comma."""
+    def _meant(self, value: Any) -> str:
+        """What to say of a number with a decimal comma, and of a text that stands for nothing; empty for others."""
         if self.place.dtype.is_numeric and re.fullmatch(r"[+-]?[\d. ]*,\d+", str(value).strip()):
             return "A decimal comma is read with csv_config=CsvConfig(decimal=',')."
+        if str(value).strip().lower() in _NOTHING:
+            return (
+                f"Where it stands for a missing value, say so: csv_config=CsvConfig(null_values=[{value!r}])."
+            )
         return ""
 
     def _first_misfit(self, values: pl.Series) -> Any:
@@ -139,6 +147,16 @@ def cast(column: pl.Expr, stored: pl.DataType, place: Place, formatter: DateForm
         return column.cast(wanted.polars)
     convert, hint = _conversion(stored, place, formatter)
     return CheckedCast(convert, place, hint).on(column, wanted.polars)
+
+
+def _written(formatter: DateFormatter) -> str:
+    """How a date or a time is to be written, and what to say where it is written otherwise."""
+    if formatter.kind in {"iso_8601", "noop"}:
+        return (
+            f"It should be {formatter.words}. Of another form, say which: "
+            "date_formatter=DateFormatter.string_format('%d.%m.%Y %H:%M')."
+        )
+    return f"It should be {formatter.words}."
 
 
 def _never_fails(stored: pl.DataType, wanted: DataType) -> bool:
@@ -212,7 +230,7 @@ def from_text(wanted: DataType, formatter: DateFormatter, zone: str = "UTC") -> 
     if wanted.kind == "bool":
         return _boolean, f"Booleans are written {', '.join(BOOLEANS)}."
     if wanted.kind in {"date", "timestamp"}:
-        return (lambda s: formatter.decode(s, wanted, zone)), f"It should be {formatter.words}."
+        return (lambda s: formatter.decode(s, wanted, zone)), _written(formatter)
     if wanted.kind == "time":
         return _time, "Times are written like 05:00:00 or 05:00:00.25."
     if wanted.kind == "duration":

@@ -7,13 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from aligned_dagster.errors import WrongSettingError
+from aligned_dagster.features.arguments import checked_arguments
+from aligned_dagster.features.location import at, caller
 from aligned_dagster.sources.date_formatter import DateFormatter
 from aligned_dagster.sources.file_source import FileDataSource
 from aligned_dagster.sources.formats import CsvConfig, CsvFormat, ParquetConfig, ParquetFormat
 from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.partitioned import PartitionedParquetSource
+from aligned_dagster.sources.settings import Settings
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.versioned_directory import VersionedDirectory
@@ -21,6 +25,12 @@ if TYPE_CHECKING:
 PathText = str | os.PathLike[str]
 File = TypeVar("File")
 Tree = TypeVar("Tree")
+
+
+_OF_CSV = {
+    name: f"It belongs to the config: csv_config=CsvConfig({name}=...)." for name in CsvConfig.model_fields
+} | dict.fromkeys(("sep", "delimiter", "seperator"), "Write csv_config=CsvConfig(separator=';').")
+"""What people give to `csv_at` itself, and where it belongs."""
 
 
 class Constructors(ABC, Generic[File, Tree]):
@@ -36,6 +46,7 @@ class Constructors(ABC, Generic[File, Tree]):
     @abstractmethod
     def _tree(self, source: PartitionedParquetSource) -> Tree: ...
 
+    @checked_arguments(_OF_CSV)
     def csv_at(
         self,
         path: PathText,
@@ -60,6 +71,7 @@ class Constructors(ABC, Generic[File, Tree]):
         )
         return self._file(source)
 
+    @checked_arguments()
     def parquet_at(
         self,
         path: PathText,
@@ -83,6 +95,7 @@ class Constructors(ABC, Generic[File, Tree]):
         )
         return self._file(source)
 
+    @checked_arguments()
     def partitioned_parquet_at(
         self,
         directory: PathText,
@@ -100,6 +113,10 @@ class Constructors(ABC, Generic[File, Tree]):
             config: compression and row groups, for writing.
             date_formatter: how dates are stored, where they are not stored as dates.
         """
+        if isinstance(partition_keys, str):
+            raise WrongSettingError(
+                f"partition_keys takes a list: partition_keys=[{partition_keys!r}].{at(caller())}"
+            )
         source = PartitionedParquetSource(
             location=self.at(directory),
             partition_keys=tuple(partition_keys),
@@ -152,7 +169,7 @@ class FolderConstructors(PlainConstructors):
         return VersionedDirectory(location=self.at("" if sub_directory is None else sub_directory))
 
 
-class Directory(BaseModel, FolderConstructors):
+class Directory(Settings, FolderConstructors):
     """A directory whose files are sources, on this machine or in an object store.
 
     Args:

@@ -6,10 +6,11 @@ import re
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.sources.settings import Settings
 
 UnixUnit = Literal["s", "ms", "us"]
 _MICROSECONDS: dict[str, int] = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -24,7 +25,7 @@ _ISO_ZONED = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
 _ISO_NAIVE = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
-class DateFormatter(BaseModel):
+class DateFormatter(Settings):
     """The way dates and timestamps are stored as text or numbers. Make one with the four constructors.
 
     Args:

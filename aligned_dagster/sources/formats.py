@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import ConfigDict, field_validator, model_validator
 
 from aligned_dagster.errors import CastError, ConfigurationError, UnreadableSourceError
+from aligned_dagster.request.csv_faults import remember_scan
 from aligned_dagster.sources.location import Readable
+from aligned_dagster.sources.settings import Settings
 from aligned_dagster.sources.text_files import is_zip, recode, scan_text, zip_member
 
 CsvCompression = Literal["infer", "gzip", "zstd", "zip", "uncompressed"]
@@ -20,7 +22,7 @@ ParquetCompression = Literal["zstd", "snappy", "gzip", "lz4", "brotli", "uncompr
 _EXTENSIONS: dict[str, CsvCompression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zip": "zip"}
 
 
-class CsvConfig(BaseModel):
+class CsvConfig(Settings):
     """How a CSV file is written.
 
     An empty cell is null and `""` is the empty text; `null_values` are null besides, quoted or not.
@@ -102,7 +104,7 @@ class CsvConfig(BaseModel):
         return codecs.lookup(self.encoding).name in {"utf-8", "utf-8-sig"}
 
 
-class ParquetConfig(BaseModel):
+class ParquetConfig(Settings):
     """How a Parquet file is written; every Parquet file is read.
 
     Args:
@@ -118,7 +120,7 @@ class ParquetConfig(BaseModel):
     engine: str = "auto"
 
 
-class FileFormat(BaseModel, ABC):
+class FileFormat(Settings, ABC):
     """One layout of rows in one file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -182,8 +184,13 @@ class CsvFormat(FileFormat):
         if self.config.compression == "zip" or not self.config.is_utf8 or is_zip(file):
             frame = scan_text(file, options, self.config.encoding)
         else:
+            remember_scan(file.address, self.config.separator, self.config.quote)
             frame = pl.scan_csv(file.address, infer_schema=False, glob=False, **options, **file.options)
         found = frame.collect_schema().names()
+        if found and found[0].startswith("PAR1"):
+            raise UnreadableSourceError(
+                f"{file} is a Parquet file. Read it by parquet_at(...) in place of csv_at(...)."
+            )
         if self.config.header:
             _refuse_repeated(found, names, file)
             quote = self.config.quote or ""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import IO, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from aligned_dagster.errors import NothingStoredError
+from aligned_dagster.sources.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TreeWriter(LocationWriter):
         """
 
 
-class Location(BaseModel, ABC):
+class Location(Settings, ABC):
     """A place of a file or of a directory. Immutable; nothing is looked up before it is used.
 
     Args:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars.io.partition import FileProviderArgs
 
+from aligned_dagster.request.progress import told
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.conform import stored_exprs
 from aligned_dagster.sources.partition_files import new_name, schema_tag
@@ -54,6 +55,7 @@ class Division:
             write_long_values(directory, values)
             file = directory / new_name(tag)
             files.append(file)
+            told(f"{len(files):,} partition{'' if len(files) == 1 else 's'} written")
             return file
 
         config = self._source.config

@@ -125,7 +125,11 @@ def partition_values(
             break
     for key in keys:
         if key not in found:
-            raise UnreadableSourceError(f"{file} is in no directory {key}=..., so its {key!r} is unknown.")
+            others = [name for name, sign, _ in (part.partition("=") for part in file.parts[:-1]) if sign]
+            known = f" Its directories are divided by partition_keys={others!r}." if others else ""
+            raise UnreadableSourceError(
+                f"{file} is in no directory {key}=..., so its {key!r} is unknown.{known}"
+            )
     return tuple(found[key] for key in keys)
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.sources.environment import check_names, from_environment, with_names
 from aligned_dagster.sources.object_location import ObjectLocation
 from aligned_dagster.sources.resource_handle import AnyResource
+from aligned_dagster.sources.settings import Settings
 
 if TYPE_CHECKING:
     from aligned_dagster.sources.s3_store import S3Store
 
 
-class S3Settings(BaseModel):
+class S3Settings(Settings):
     """How to reach a bucket. Secrets are named and not held: they are read from the environment when a scan starts.
 
     Without the names of keys the chain of boto3 is asked: environment, profile, role of the machine.

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from aligned_dagster.errors import ConflictError, RequestError
 from aligned_dagster.request.explain import explained
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.fingerprint import Fingerprint
+from aligned_dagster.sources.settings import Settings
 from aligned_dagster.sources.typed_json import from_typed_json, to_typed_json
 from aligned_dagster.sources.writing import Published, Staged, Writable, WriteMode
 
@@ -49,7 +50,7 @@ _RETRIED_FOR = 60.0
 """Seconds for which a write is tried again that another writer was faster than."""
 
 
-class DataSource(BaseModel, ABC):
+class DataSource(Settings, ABC):
     """A place where rows live. Immutable; `type` is its key in JSON.
 
     A frame that it returns has exactly the columns of the request, in order, with the contract's dtypes.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from aligned_dagster.sources.constructors import Constructors, PathText
 from aligned_dagster.sources.local_location import LocalLocation
 from aligned_dagster.sources.locations import AnyLocation
 from aligned_dagster.sources.schema_versioned import SchemaVersionedSource
+from aligned_dagster.sources.settings import Settings
 from aligned_dagster.sources.stored_versions import VersionedFile
 
 
-class VersionedDirectory(BaseModel, Constructors[SchemaVersionedSource, SchemaVersionedSource]):
+class VersionedDirectory(Settings, Constructors[SchemaVersionedSource, SchemaVersionedSource]):
     """A directory with a directory for every schema version: the same constructors, below each of them.
 
     Args:

@@ -25,6 +25,7 @@ from aligned_dagster.features.engines.names import Engine, check_engine
 from aligned_dagster.features.engines.native import import_narwhals
 from aligned_dagster.features.engines.replay import replay_on, with_derived_on
 from aligned_dagster.features.expression import Call, ColumnRef, Expression, replay, text
+from aligned_dagster.features.misuse import NoValue
 from aligned_dagster.features.plan import with_derived
 from aligned_dagster.features.types import EventTimestamp, Float, Int32, String
 from aligned_dagster.sources.engines.session import EngineSession
@@ -40,7 +41,9 @@ STATEMENTS = frozenset(
     }
 )  # fmt: skip
 """Public methods that state something about a column, and derive nothing."""
-PYTHONS_OWN = frozenset({"__init__", "__hash__", "__bool__", "__repr__", "__setattr__", "__getattr__"})
+PYTHONS_OWN = frozenset({"__init__", "__hash__", "__bool__", "__repr__", "__setattr__", "__getattr__"}) | {
+    name for name, value in vars(NoValue).items() if callable(value)
+}
 ENGINES: tuple[Engine, ...] = ("spark", "duckdb")
 
 

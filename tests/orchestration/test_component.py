@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import pytest
 
 from aligned_dagster import AlignedComponent
 from aligned_dagster.orchestration.component_scaffold import AlignedScaffolder
+from tests.forking import REPOSITORY, Forks, forks_of
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 240
 PYPROJECT = """\
 [project]
@@ -42,48 +41,6 @@ def defs():
 """
 
 
-class Forks:
-    """The process that runs commands of `dg`; see `forking_dg`. A command that has to start imports for seconds."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-
-    def run(
-        self, words: tuple[str, ...], root: Path, variables: Mapping[str, str]
-    ) -> subprocess.CompletedProcess[str]:
-        """What `dg` said in the project, and its exit code."""
-        files = {"told": root / "home" / "told.txt", "errors": root / "home" / "errors.txt"}
-        command = {
-            **{name: str(file) for name, file in files.items()},
-            "words": words,
-            "directory": str(root),
-            "variables": dict(variables),
-            "paths": [str(root / "src")],
-        }
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        code = int(self.process.stdout.readline())
-        told, errors = (file.read_text("utf-8") for file in files.values())
-        return subprocess.CompletedProcess(words, code, told, errors)
-
-
-@contextmanager
-def forks_of_dg() -> Iterator[Forks]:
-    """Runs commands until the end of the block."""
-    script = Path(__file__).with_name("forking_dg.py")
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    ) as process:
-        yield Forks(process)
-        assert process.stdin is not None
-        process.stdin.close()
-
-
 @dataclass(frozen=True)
 class Project:
     """A project of `dg` in a directory of its own; without forks the real program runs."""
@@ -101,7 +58,8 @@ class Project:
         path = os.pathsep.join(map(str, (REPOSITORY, self.root / "src")))
         environ = {**os.environ, "PYTHONPATH": path, "DAGSTER_HOME": str(self.root / "home"), **variables}
         if self.forks is not None:
-            ran = self.forks.run(words, self.root, environ)
+            files = {"told": self.root / "home" / "told.txt", "errors": self.root / "home" / "errors.txt"}
+            ran = self.forks.run(words, self.root, environ, paths=[str(self.root / "src")], **files)
         else:
             program = Path(sys.executable).with_name("dg")
             ran = subprocess.run(
@@ -135,7 +93,7 @@ def empty_project(root: Path, forks: Forks | None = None) -> Project:
 
 @pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
-    with forks_of_dg() as found:
+    with forks_of("dg") as found:
         yield found
 
 

@@ -40,8 +40,13 @@ def test_a_blocked_publish_leaves_the_old_rows_and_stops_what_is_downstream(airl
     assert broken.metadata["broken_rows"].value == 1
     assert broken.metadata["checked_rows"].value == 4
     assert broken.metadata["rule"].value == "distance must be at least 1"
-    [sample] = broken.metadata["sample"].records
-    assert sample.data == {"id": 4, "departed": "2024-01-03 08:00:00+00:00", "distance": -7}
+    [row] = broken.metadata["failing_rows"].records
+    assert row.data == {
+        "id": 4,
+        "departed": "2024-01-03 08:00:00+00:00",
+        "distance": -7,
+        "broken rule": "distance must be at least 1",
+    }
     kept = pl.read_parquet(broken.metadata["quarantine"].value)
     assert kept["id"].to_list() == [4]
     failed = ran.failure("flight").user_failure_data
@@ -109,7 +114,7 @@ def test_a_reference_is_checked_against_the_rows_of_the_other_contract(airline, 
     broken = ran.checks("flight")["origin__reference"]
     assert not broken.passed
     assert broken.metadata["rule"].value == "origin must stand in airport.code"
-    assert [record.data["origin"] for record in broken.metadata["sample"].records] == ["XXX"]
+    assert [record.data["origin"] for record in broken.metadata["failing_rows"].records] == ["XXX"]
 
 
 def test_a_missing_file_fails_only_what_reads_it_with_the_name_of_the_file(airline, run):

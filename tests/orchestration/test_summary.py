@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from aligned_dagster.orchestration.progress import RunProgress, print_summary
 from aligned_dagster.orchestration.summary import AssetSummary, FailedCheck, RunSummary
+from aligned_dagster.request.progress import told
 
 
 @pytest.fixture
@@ -66,3 +68,19 @@ def test_one_step_is_no_steps(console, steps, words):
     RunProgress(console).begin(run)
 
     assert console.file.getvalue() == f"Materialising {words}\n"
+
+
+def test_a_bar_tells_what_is_done_in_a_step():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    run = RunSummary()
+    run.expect("town", ["town"])
+    with RunProgress(console) as shown:
+        shown.begin(run)
+        told("before any step")
+        shown.show(SimpleNamespace(step_key="town", is_step_start=True), run)
+        told("12 partitions written [of 30]")
+        shown._bar.refresh()
+    told("after the run")
+    text = console.file.getvalue()
+    assert "town: 12 partitions written [of 30]" in text
+    assert "before any step" not in text and "after the run" not in text

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from aligned_dagster.errors import ConfigurationError
+from aligned_dagster.sources.settings import Settings
 
 _PREFIX = "ALIGNED_SPARK_"
 _CONF = f"{_PREFIX}CONF_"
@@ -18,7 +19,7 @@ DEFAULT_MASTER = "local[*]"
 """All cores of this machine."""
 
 
-class SparkConfig(BaseModel):
+class SparkConfig(Settings):
     """Where Spark runs and with what.
 
     Args:

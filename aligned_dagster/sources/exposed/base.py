@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from aligned_dagster.errors import UnavailableSourceError
 from aligned_dagster.sources.fingerprint import Fingerprint
+from aligned_dagster.sources.settings import Settings
 from aligned_dagster.sources.typed_json import from_typed_json, to_typed_json
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class NoAnswerError(UnavailableSourceError):
         self.wait = wait
 
 
-class ExposedModel(BaseModel, ABC):
+class ExposedModel(Settings, ABC):
     """A model that answers with predictions. Immutable; `type` is its key in JSON.
 
     Make it with `python`, `sklearn_at`, `mlflow`, `mlflow_server` or `http`.

@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
 from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.sources.environment import from_environment, with_names
+from aligned_dagster.sources.settings import Settings
 from aligned_dagster.sources.sql.dialect import POSTGRES, Dialect
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ CONNECT_TIMEOUT = 5
 _SECRET_KEYS = ("password", "sslpassword", "passfile", "oauth_client_secret")
 
 
-class SqlConfig(BaseModel):
+class SqlConfig(Settings):
     """A database. It keeps the name of an environment variable with the address, or an address without a password.
 
     Args:

@@ -177,7 +177,8 @@ def connection_error(config: SqlConfig, text: str) -> ConfigurationError:
         )
     if "Connection refused" in text:
         return ConfigurationError(
-            f"Nobody listens at {who} or a firewall refuses: {words}. Check host and port, and that the server runs."
+            f"Nobody listens at {who} or a firewall refuses: {words.partition(' Is the server running')[0]}. "
+            "Check host and port, and that the server runs."
         )
     if re.search(r"timeout expired|timed out", text):
         return ConfigurationError(
