@@ -1,5 +1,6 @@
 # Everything a user or the CI does. Each target installs what it needs into .venv, once, at the versions and hashes
-# of requirements/*.txt; Python 3.11 or later, git and make are all that must be there.
+# of requirements/*.txt; Python 3.11 or later, git and make are all that must be there. The tests also need Chromium and
+# Java 17 or later, and ENGINE=spark needs Java: apt-get installs them where they are missing.
 #
 #   PYTHON=python3.12   the interpreter .venv is made with, where the first one found is not the one wanted
 
@@ -38,10 +39,10 @@ endif
 endif
 # What the demo needs: for a storage with a server also that server, which is one of the tests'; for an engine its package.
 DEMO := $(if $(filter files,$(STORAGE)),.venv/run.stamp,.venv/dev.stamp) $(if $(filter azure,$(STORAGE)),.venv/azurite.stamp) \
-	$(if $(filter spark duckdb,$(ENGINE)),.venv/$(ENGINE).stamp)
+	$(if $(filter spark duckdb,$(ENGINE)),.venv/$(ENGINE).stamp) $(if $(filter spark,$(ENGINE)),java)
 
 .DEFAULT_GOAL := help
-.PHONY: help run materialize test test-minimum test-newest check format lock docs screenshots dist hooks bench clean
+.PHONY: help run materialize test test-minimum test-newest check format lock docs screenshots dist hooks bench clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -54,6 +55,8 @@ materialize: $(DEMO) ## Materialise the demo, print the summary and end; STORAGE
 
 test: .venv/dev.stamp .venv/azurite.stamp ## Run the tests, those in a browser too; PYTEST_ARGS="-k name", WORKERS=processes
 	@tools/chromium.sh
+	@tools/java.sh
+	@tools/postgres_jdbc.sh
 	@$(BIN)/python -m compileall -q aligned_dagster tools # once, and not in each of the processes that tests start
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
@@ -103,6 +106,9 @@ bench: .venv/dev.stamp ## Measure beside the peers; QUICK=1 in minutes, ONLY=nam
 clean: ## Remove .venv, other environments and caches; data/ and dagster_home/ stay
 	rm -rf .venv .envs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+java:
+	@tools/java.sh
 
 .venv/%.stamp: requirements/%.txt requirements/build.txt pyproject.toml tools/install.sh
 	@tools/install.sh $*

@@ -7,7 +7,7 @@ target=.venv/jdbc/postgresql.jar
 installed=/usr/share/java/postgresql.jar
 
 download() {
-    (cd "$1" && apt-get download -qq libpostgresql-jdbc-java >/dev/null)
+    (cd "$folder" && apt-get "$@" download -qq libpostgresql-jdbc-java >/dev/null)
 }
 
 if [[ -s $target ]]; then
@@ -21,9 +21,13 @@ if [[ ! -s $installed ]]; then
         echo "The tests of Spark read PostgreSQL by its JDBC driver: put its jar at $target." >&2
         exit 1
     fi
-    if ! download "$folder" 2>/dev/null; then # the lists of packages may be old, or not there yet
-        if [[ $(id -u) -eq 0 ]]; then apt-get update -qq; else sudo apt-get update -qq; fi
-        download "$folder"
+    if ! download 2>/dev/null; then # the lists of packages may be old, or not there yet; own ones need no rights
+        mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+        own=(-o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root)
+        if ! { apt-get "${own[@]}" update -qq && download "${own[@]}"; }; then
+            echo "PostgreSQL's JDBC driver could not be downloaded by apt-get: put its jar at $target." >&2
+            exit 1
+        fi
     fi
     dpkg -x "$folder"/libpostgresql-jdbc-java_*.deb "$folder/unpacked"
     installed=$folder/unpacked$installed

@@ -13,7 +13,7 @@ from aligned_dagster.features.engines.dialect import Dialect
 from aligned_dagster.features.engines.names import Engine
 from aligned_dagster.features.engines.native import native
 from aligned_dagster.features.engines.replay import replay_on, with_derived_on
-from aligned_dagster.features.engines.selecting import select_on
+from aligned_dagster.features.engines.selecting import columns_on, select_on
 from aligned_dagster.features.plan import needed
 from aligned_dagster.request.moments_on import steps
 from aligned_dagster.request.partition import Window
@@ -62,8 +62,7 @@ def computed_on(
             if name in found and name not in before and name not in groupings
         }
         frame = with_derived_on(frame, after, engine, types)
-    sql = Dialect(engine)
-    return select_on(frame, {name: sql.name(name) for name in columns}, engine)
+    return columns_on(frame, columns, engine)
 
 
 def _taken_together(

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from aligned_dagster.contracts.names_on import gaps_of_names
 from aligned_dagster.contracts.rebuilding import rebuilt
+from aligned_dagster.contracts.training_on import training_gaps
+from aligned_dagster.contracts.training_source import TrainingSource
 from aligned_dagster.contracts.view_source import ContractSource, FilterSource, ViewSource
 from aligned_dagster.errors import UnsupportedError
 from aligned_dagster.features.dtypes import DataType
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from aligned_dagster.contracts.rebuilding import Change
     from aligned_dagster.features.engines.names import Engine
     from aligned_dagster.sources.engines.spark_config import SparkConfig
+
+_Seen = tuple[str, int]
+"""The engine and the identity of a contract that was looked at."""
 
 TITLES = {"polars": "polars", "spark": "Spark", "duckdb": "DuckDB"}
 """The engines as sentences name them."""
@@ -50,7 +56,7 @@ def needs_session(engine: Engine) -> TypeGuard[SessionName]:
 def on_engine(views: Iterable[FeatureView[Any]], engine: Engine | None, spark: SparkConfig | None) -> Change:
     """What gives for a contract the same one on an engine, with all that it reads.
 
-    Contracts that state an engine keep it. Those of models and training sets stay on polars.
+    Contracts that state an engine keep it. Those of models stay on polars.
 
     Args:
         views: the contracts.
@@ -79,10 +85,13 @@ def check_engines(views: Iterable[FeatureView[Any]]) -> None:
         UnsupportedError: columns cannot; every one is listed with the reason.
     """
     found: dict[str, dict[str, None]] = {}
+    seen: set[_Seen] = set()
     for view in views:
         engine = engine_of(view)
         if needs_session(engine):
-            found.setdefault(TITLES[engine], {}).update(dict.fromkeys(_gaps(view, engine, audited=True)))
+            found.setdefault(TITLES[engine], {}).update(
+                dict.fromkeys(_gaps(view, engine, seen, audited=True))
+            )
     found = {title: lines for title, lines in found.items() if lines}
     if not found:
         return
@@ -92,7 +101,7 @@ def check_engines(views: Iterable[FeatureView[Any]]) -> None:
     raise UnsupportedError(
         "\n".join(parts)
         + "\nSay it in other words, or let that contract stay on polars whatever the engine of the others "
-        'is: @feature_view(engine="polars").'
+        'is: @feature_view(engine="polars"), training_set(..., engine="polars").'
     )
 
 
@@ -108,8 +117,15 @@ def is_wider(stored: DataType, wanted: DataType) -> bool:
     return stored == wanted or wanted.kind in _WIDER.get(stored.kind, ())
 
 
-def _gaps(view: FeatureView[Any], engine: SessionName, *, audited: bool) -> Iterator[str]:
-    """What an engine cannot do of a contract, a line each; of its rules only where it is audited there."""
+def _gaps(view: FeatureView[Any], engine: SessionName, seen: set[_Seen], *, audited: bool) -> Iterator[str]:
+    """What an engine cannot do of a contract, a line each; of its rules only where it is audited there.
+
+    Args:
+        view: the contract.
+        engine: computes it.
+        seen: virtual contracts that were looked at on the way to another one; they are not looked at again.
+        audited: whether its rules are checked on the engine.
+    """
     inputs = view.compiled.inputs
     columns = {column.name: column for column in (*inputs.columns, *view.schema.columns)}
     types = {name: column.dtype for name, column in columns.items()}
@@ -135,8 +151,9 @@ def _gaps(view: FeatureView[Any], engine: SessionName, *, audited: bool) -> Iter
     for name, reason in told:
         where = columns[name].location if name in columns else None
         yield f"{view.name}.{name}: {reason}{at(where or view.location)}"
+    yield from gaps_of_names(view, engine)
     if isinstance(view.source, ContractSource):
-        yield from _source_gaps(view, view.source, engine)
+        yield from _source_gaps(view, view.source, engine, seen)
 
 
 def _type_gap(dtype: DataType, engine: SessionName) -> Iterator[str]:
@@ -146,13 +163,20 @@ def _type_gap(dtype: DataType, engine: SessionName) -> Iterator[str]:
         yield str(error)
 
 
-def _source_gaps(view: FeatureView[Any], source: ContractSource, engine: SessionName) -> Iterator[str]:
+def _source_gaps(
+    view: FeatureView[Any], source: ContractSource, engine: SessionName, seen: set[_Seen]
+) -> Iterator[str]:
     """What cannot be done of a source that is made of contracts; stored ones are read as they are."""
     for part in (source, *source.parts()):
         if part is not source:
-            yield from _source_gaps(view, part, engine)
+            yield from _source_gaps(view, part, engine, seen)
+        elif isinstance(part, TrainingSource):
+            for reason in training_gaps(part, engine):
+                yield f"{view.name}, {reason}{at(view.location)}"
         elif isinstance(part, FilterSource):
             for reason in gaps(part.condition, engine, part.columns()):
                 yield f"{view.name}, the filter of {part.label}: {reason}{at(view.location)}"
-        elif isinstance(part, ViewSource) and part.view.is_virtual and part.view.engine in (None, engine):
-            yield from _gaps(part.view, engine, audited=False)
+        elif isinstance(part, ViewSource) and (engine, id(part.view)) not in seen:
+            seen.add((engine, id(part.view)))
+            if part.view.is_virtual and part.view.engine in (None, engine):
+                yield from _gaps(part.view, engine, seen, audited=False)

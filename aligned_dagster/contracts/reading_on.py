@@ -14,6 +14,8 @@ import polars as pl
 from aligned_dagster.contracts.computing import source_columns
 from aligned_dagster.contracts.computing_on import computed_on
 from aligned_dagster.contracts.joining import JoinSource
+from aligned_dagster.contracts.training_on import training_rows_on
+from aligned_dagster.contracts.training_source import TrainingSource
 from aligned_dagster.contracts.unmaterialised import materialised
 from aligned_dagster.contracts.view_source import ContractSource, FilterSource, RenameSource, ViewSource
 from aligned_dagster.features.dtypes import DataType
@@ -85,7 +87,7 @@ class Reader:
         if view.compiled.groupings:
             time = view.need_event_timestamp()
             whole = self.compute(view, dict.fromkeys([*wanted, time]))
-            return self._select(self._within(whole, view.request, view.schema, between), wanted)
+            return self._select(self.within(whole, view.request, view.schema, between), wanted)
         needed = source_columns(view.compiled, wanted) or (view.compiled.inputs.stored[0].name,)
         rows_of_source = self.source(view.source, view.request.project(needed), between)
         return computed_on(rows_of_source, view.compiled, wanted, self.session.name)
@@ -135,7 +137,22 @@ class Reader:
         rows = self._conformed(self._rows(source, names, between), asked, known)
         if time is None or between is None:
             return rows
-        return self._select(self._within(rows, request, request.schema, between), request.columns)
+        return self._select(self.within(rows, request, request.schema, between), request.columns)
+
+    def within(self, rows: Rows, request: RetrievalRequest, schema: Schema, between: Period) -> Rows:
+        """The rows of a period.
+
+        Args:
+            rows: of the engine.
+            request: the contract that they are of.
+            schema: its columns.
+            between: the first and the last moment of its event timestamp.
+        """
+        time, *bounds = period_bounds(request, *between)
+        low, high = pl.select(low=bounds[0], high=bounds[1]).row(0)
+        column = ColumnRef(time)
+        condition = Call("and_", Call("ge", column, Literal(low)), Call("le", column, Literal(high)))
+        return self._filtered(rows, condition, _types(schema, rows.collect_schema().names()))
 
     def _rows(self, source: ContractSource, names: Sequence[str], between: Period | None = None) -> Rows:
         """The named columns of a source that is made of contracts, in the types that they have there."""
@@ -154,6 +171,8 @@ class Reader:
             return self._select(self._rows(source.source, tuple(stored.values())), stored)
         if isinstance(source, JoinSource):
             return self._joined(source, names)
+        if isinstance(source, TrainingSource):
+            return training_rows_on(self, source, names, between)
         columns = source.columns()
         types = {name: columns[name] for name in names}
         bound = source.bind(self.frames)
@@ -214,14 +233,6 @@ class Reader:
         nw = import_narwhals(self.session.name)
         found: Rows = rows.with_columns(kept.alias(_KEPT)).filter(nw.col(_KEPT))
         return self._select(found, tuple(types))
-
-    def _within(self, rows: Rows, request: RetrievalRequest, schema: Schema, period: Period) -> Rows:
-        """The rows whose event timestamp is in a period, with all columns of the schema that they have."""
-        time, *bounds = period_bounds(request, *period)
-        low, high = pl.select(low=bounds[0], high=bounds[1]).row(0)
-        column = ColumnRef(time)
-        condition = Call("and_", Call("ge", column, Literal(low)), Call("le", column, Literal(high)))
-        return self._filtered(rows, condition, _types(schema, rows.collect_schema().names()))
 
     def _conformed(self, rows: Rows, request: RetrievalRequest, known: Mapping[str, DataType]) -> Rows:
         """The wanted columns in the contract's types; casts that can fail were refused when it was loaded."""

@@ -21,7 +21,14 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.quality.audit import Split, broken_rules_column
 from aligned_dagster.quality.audit_on import audit_on, split_on
 from aligned_dagster.sources import publishing
-from aligned_dagster.sources.engines.session import SessionName, StagedFiles, Types, engine_session
+from aligned_dagster.sources.engines.session import (
+    SPOOL,
+    EngineSession,
+    SessionName,
+    StagedFiles,
+    Types,
+    engine_session,
+)
 from aligned_dagster.sources.engines.spark_config import SparkConfig
 from aligned_dagster.sources.local_location import LocalLocation
 
@@ -32,9 +39,6 @@ if TYPE_CHECKING:
     from aligned_dagster.quality.report import AuditReport
     from aligned_dagster.request.partition import PartitionSlice
 
-SPOOL = "ALIGNED_SPOOL"
-"""The environment variable that names the directory of rows on their way, which every executor of a cluster must see."""
-
 
 @dataclass(frozen=True)
 class RowsOn:
@@ -44,14 +48,14 @@ class RowsOn:
         view: the contract.
         reader: reads what it refers to on the engine.
         rows: the rows, computed when they are asked for.
-        directory: for files.
+        place: of their files.
         references: rows of the views that references point to, where they are at hand.
     """
 
     view: FeatureView[Any]
     reader: Reader
     rows: nw.LazyFrame[Any]
-    directory: Path
+    place: _Place
     references: Mapping[str, pl.LazyFrame] = field(default_factory=dict)
 
     @property
@@ -115,7 +119,7 @@ class RowsOn:
         return list(dict.fromkeys(r.column for r in rules if isinstance(r, Reference) and r.view == name))
 
     def _stage(self, rows: nw.LazyFrame[Any], types: Types, name: str) -> StagedFiles:
-        return self.reader.session.stage(rows, types, self.directory / name, contract=self.view.name)
+        return self.reader.session.stage(rows, types, self.place.directory / name, contract=self.view.name)
 
 
 @contextmanager
@@ -140,41 +144,78 @@ def rows_on(
         ConfigurationError: the engine is not installed or cannot be reached.
         SourceError: a source cannot be read.
     """
-    directory = _directory(view)
+    if (
+        engine == "spark"
+        and not view.is_virtual
+        and not (view.spark or SparkConfig.from_environment()).is_local
+    ):
+        _need_spool(view)  # before Spark is started
+    session = engine_session(engine, view.spark)
+    place = _Place(view, session)
     try:
-        reader = Reader(engine_session(engine, view.spark), frames or {})
-        rows = reader.compute(view, part=part)
-        yield RowsOn(view, reader, rows, directory, references or {})
+        reader = Reader(session, frames or {})
+        with session.holding(lambda: place.directory):
+            yield RowsOn(view, reader, reader.compute(view, part=part), place, references or {})
     finally:
-        publishing.remove(directory)
+        place.remove()
 
 
 def _types(view: FeatureView[Any]) -> Types:
     return {column.name: column.dtype for column in view.schema.columns}
 
 
-def _directory(view: FeatureView[Any]) -> Path:
-    """A new directory for rows on their way: the named one, or beside local files, or that of temporary files."""
-    location = getattr(view.materialized_source, "location", None)
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of rows on their way are.
+
+    Args:
+        view: whose rows they are.
+        session: the engine.
+    """
+
+    view: FeatureView[Any]
+    session: EngineSession
+
+    @cached_property
+    def directory(self) -> Path:
+        """A new directory: in the named one, or beside local files, or in that of temporary files.
+
+        Where no other machine must see it, it is this user's alone.
+
+        Raises:
+            ConfigurationError: the engine runs on other machines too, and no directory is named.
+            PublishError: it cannot be made.
+        """
+        base = os.environ.get(SPOOL) if self.session.is_local else _need_spool(self.view)
+        location = getattr(self.view.materialized_source, "location", None)
+        if base is None and isinstance(location, LocalLocation):
+            place = location.resolved()
+            place = place.with_name(f"{place.name}.rows")
+        else:
+            place = Path(base or tempfile.gettempdir()) / f"aligned_dagster.{self.view.name}.rows"
+        try:
+            made = publishing.new_staging(place)
+            if self.session.is_local:
+                made.chmod(0o700)
+        except OSError as error:
+            raise PublishError(
+                f"{TITLES[self.session.name]} has no place to put the rows of {self.view.name!r}: {error}. Name a directory "
+                f"that can be written, and that every executor sees, by the environment variable {SPOOL}."
+            ) from error
+        return made
+
+    def remove(self) -> None:
+        """Remove the files, if there are any."""
+        made: Path | None = self.__dict__.get("directory")
+        if made is not None:
+            publishing.remove(made)
+
+
+def _need_spool(view: FeatureView[Any]) -> str:
     base = os.environ.get(SPOOL)
-    if (
-        base is None
-        and view.engine == "spark"
-        and not (view.spark or SparkConfig.from_environment()).is_local
-    ):
+    if base is None:
         raise ConfigurationError(
             f"Spark runs on other machines too, and the rows of {view.name!r} need a directory that each of them sees on "
             f"their way to {view.storage.uri}. Name it by the environment variable {SPOOL}."
         )
-    if base is None and isinstance(location, LocalLocation):
-        place = location.resolved()
-        place = place.with_name(f"{place.name}.rows")
-    else:
-        place = Path(base or tempfile.gettempdir()) / f"aligned_dagster.{view.name}.rows"
-    try:
-        return publishing.new_staging(place)
-    except OSError as error:
-        raise PublishError(
-            f"{TITLES[view.engine or 'polars']} has no place to put the rows of {view.name!r}: {error}. Name a directory that "
-            f"can be written, and that every executor sees, by the environment variable {SPOOL}."
-        ) from error
+    return base

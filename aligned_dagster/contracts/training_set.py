@@ -51,11 +51,6 @@ class TrainingSet(FeatureView[T]):
         return not self.is_virtual
 
     @property
-    def may_have_engine(self) -> bool:
-        """False: its features are found by polars, each at the fact's time."""
-        return False
-
-    @property
     def features(self) -> tuple[str, ...]:
         """Names of the columns to learn from: neither key, nor target, nor split, nor said of the set itself."""
         told = {column for one in self.provenance for column in one.columns}

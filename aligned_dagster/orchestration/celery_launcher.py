@@ -9,8 +9,17 @@ from typing import Any, cast
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._serdes import ConfigurableClassData
-from dagster_celery.launcher import CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from aligned_dagster.errors import ConfigurationError
+
+try:
+    from dagster_celery.launcher import CeleryRunLauncher
+    from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+except ImportError as error:
+    raise ConfigurationError(
+        "The run launcher of dagster.yaml, WatchedCeleryRunLauncher, needs the package dagster-celery: "
+        "pip install 'aligned-dagster[celery]'"
+    ) from error
 
 _ANSWERS_WITHIN = 2.0
 """Seconds that a look waits for workers; one that is alive answers within milliseconds, however busy its runs are."""
@@ -22,9 +31,12 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     """The launcher of dagster-celery, with a health check that asks the workers.
 
     Celery keeps the state of a task as "started" for ever when the worker that had it was killed, and dagster-celery
-    believes that. Here the daemon asks the worker whether it still has the run. If it says no, or does not answer for
-    `patience_seconds`, the run is failed, its places in pools are freed, and `run_retries` starts it anew on another
-    worker. A broker that cannot be reached fails nothing.
+    believes that. Here the daemon asks the worker whether it still has the run. If it says no, or does not answer, and
+    the run writes no event either for `patience_seconds`, the run is failed, its places in pools are freed, and
+    `run_retries` starts it anew on another worker. A broker that cannot be reached fails nothing.
+
+    A worker that was told to stop (SIGTERM) finishes its runs, and answers no more from that moment: only what those
+    runs write shows that they go on. So a worker is drained before it is stopped, as `dagster.celery.yaml` tells.
 
     In dagster.yaml, beside `run_monitoring`:
 
@@ -40,10 +52,11 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         patience_seconds: 60
     ```
 
-    Workers need the pool `prefork`, Celery's default: one of the pool `solo` does not answer while it works.
+    Workers need the pool `prefork`, Celery's default: one of the pool `solo` does not answer while it works. Each needs a
+    name of its own (`--hostname`): of two with one name only one is heard.
 
     Args:
-        patience_seconds: how long a worker may be silent before its run is failed.
+        patience_seconds: how long a worker and its run may be silent before the run is failed.
         inst_data: what Dagster made it of.
         options: of `CeleryRunLauncher`.
     """
@@ -60,11 +73,11 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """The settings of `CeleryRunLauncher`, and how long a worker may be silent."""
+        """The settings of `CeleryRunLauncher`, and how long a worker and its run may be silent."""
         patience = dg.Field(
             dg.Int,
             default_value=60,
-            description="Seconds that a worker may be silent before its run is told to have failed.",
+            description="Seconds that a worker and its run may be silent before the run is told to have failed.",
         )
         return {**cast("dict[str, Any]", super().config_type()), "patience_seconds": patience}
 
@@ -81,10 +94,10 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         state = str(self.celery.AsyncResult(task).state)  # read last: it may have ended since
         if state in _ENDED:
             told = f"Its task has ended as {state}, and nobody told how the run did: was its database away? {_WHAT_NOW}"
+        elif not self._is_out_of_patience(run.run_id):
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "No worker says at the moment that it has it.")
         elif worker in answers:
             told = f"The worker {worker} was started anew since, and does not have it. {_WHAT_NOW}"
-        elif not self._is_out_of_patience(run.run_id):
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "Its worker does not answer at the moment.")
         else:
             told = f"The worker {worker or 'that had it'} does not answer: it was killed, or its machine was. {_WHAT_NOW}"
         self._silent_since.pop(run.run_id, None)
@@ -103,5 +116,10 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         return inspect.query_task(task) or {}
 
     def _is_out_of_patience(self, run_id: str) -> bool:
-        now = time.monotonic()
-        return now - self._silent_since.setdefault(run_id, now) >= self._patience
+        """Whether the worker of a run was silent for long enough, and so was the run."""
+        now = time.time()
+        since = self._silent_since.setdefault(run_id, now)
+        if now - since < self._patience:
+            return False
+        newest = self._instance.get_records_for_run(run_id, limit=1, ascending=False).records
+        return all(now - record.event_log_entry.timestamp >= self._patience for record in newest)

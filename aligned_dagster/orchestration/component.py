@@ -18,7 +18,8 @@ from aligned_dagster.orchestration.definitions import build_definitions
 from aligned_dagster.orchestration.engine_settings import checked_engine, spark_settings
 from aligned_dagster.orchestration.profiles import checked_profiles
 from aligned_dagster.orchestration.project import ProjectSettings
-from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
+from aligned_dagster.orchestration.translator import ContractTranslator
+from aligned_dagster.orchestration.translator_settings import TranslatorSettings
 from aligned_dagster.sources.import_path import imported
 
 

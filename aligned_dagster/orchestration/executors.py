@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 Executor = Literal["in_process", "multiprocess", "dask", "celery"]
 
 _OF_DAGSTER = {"in_process": "in_process_executor", "multiprocess": "multiprocess_executor"}
+_MODULES = {
+    "dask": ("aligned_dagster.orchestration.dask_executor", "distributed"),
+    "celery": ("dagster_celery", "dagster-celery"),
+}
+"""Where the others are, and the package that each of them needs."""
 _CONFIGS: dict[str, Any] = {
-    "dask": {"cluster": {"existing": {"address": {"env": "DASK_SCHEDULER_ADDRESS"}}}},
+    "dask": {"address": {"env": "DASK_SCHEDULER_ADDRESS"}},
     "celery": {"broker": {"env": "CELERY_BROKER_URL"}, "backend": {"env": "CELERY_RESULT_BACKEND"}},
 }
-"""Where the executors of other packages find what they need: in the environment, which a run reads when it starts."""
+"""Where those find what they need: in the environment, which a run reads when it starts."""
 
 
 def checked_executor(name: Any, where: str) -> Executor:
@@ -56,11 +61,12 @@ def executor_named(name: Executor) -> dg.ExecutorDefinition:
     if name in _OF_DAGSTER:
         found: dg.ExecutorDefinition = getattr(dg, _OF_DAGSTER[name])
         return found
+    module_name, package = _MODULES[name]
     try:
-        module = import_module(f"dagster_{name}")
+        module = import_module(module_name)
     except ImportError as error:
         raise ConfigurationError(
-            f"executor = {name!r} needs the package dagster-{name}: pip install 'aligned-dagster[{name}]'"
+            f"executor = {name!r} needs the package {package}: pip install 'aligned-dagster[{name}]'"
         ) from error
     made: dg.ExecutorDefinition = getattr(module, f"{name}_executor").configured(_CONFIGS[name], name=name)
     return made

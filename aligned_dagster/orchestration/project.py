@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
-from aligned_dagster.errors import ConfigurationError, did_you_mean
+from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.orchestration.code_references import GitLinks
 from aligned_dagster.orchestration.engine_settings import checked_engine, spark_settings, with_engine
 from aligned_dagster.orchestration.executors import Executor, checked_executor
-from aligned_dagster.orchestration.observation_intervals import DEFAULT, Every, observation_interval
+from aligned_dagster.orchestration.observation_intervals import DEFAULT, Every
 from aligned_dagster.orchestration.profiles import PROFILE, Profiles, checked_profiles, with_profile
+from aligned_dagster.orchestration.project_table import (
+    EXAMPLE,
+    Automation,
+    automation,
+    chosen_profile,
+    globs,
+    observe_every,
+    project_table,
+    quarantine_days,
+    refuse_unknown_settings,
+)
 
 if TYPE_CHECKING:
     from dagster import AssetsDefinition
@@ -30,26 +40,6 @@ PROJECT = "ALIGNED_PROJECT"
 
 DUMMY = "ALIGNED_DUMMY"
 """The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
-
-Automation = Literal["running", "stopped"]
-_KNOWN = {
-    "assets",
-    "automation",
-    "contracts",
-    "dagster_home",
-    "definitions",
-    "engine",
-    "executor",
-    "git",
-    "observe_every",
-    "profile",
-    "profiles",
-    "quarantine_days",
-    "spark",
-    "workspace",
-}
-_MOST_DAYS = 36_500
-_EXAMPLE = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"'
 
 
 @dataclass(frozen=True)
@@ -113,20 +103,20 @@ class ProjectSettings:
             file = path / "pyproject.toml" if path.is_dir() else path
             if not file.is_file():
                 raise ConfigurationError(f"{PROJECT} is {named!r}, but there is no file {file}.")
-            table = _table(file)
+            table = project_table(file)
             if table is None:
-                raise ConfigurationError(f"{file} has no table [tool.aligned_dagster]. Add:\n{_EXAMPLE}")
+                raise ConfigurationError(f"{file} has no table [tool.aligned_dagster]. Add:\n{EXAMPLE}")
             return _settings(table, file)
         directory = (start or Path.cwd()).resolve()
         for folder in (directory, *directory.parents):
             file = folder / "pyproject.toml"
-            table = _table(file) if file.is_file() else None
+            table = project_table(file) if file.is_file() else None
             if table is not None:
                 return _settings(table, file)
         raise ConfigurationError(
             f"Neither {directory} nor a directory above it has a pyproject.toml with [tool.aligned_dagster]. "
             f"Change into the project, set {PROJECT} to its directory, or add to its pyproject.toml:\n"
-            f"{_EXAMPLE}"
+            f"{EXAMPLE}"
         )
 
     def contract_globs(self) -> list[str]:
@@ -220,99 +210,28 @@ class ProjectSettings:
         return [str(self.root / pattern) for pattern in patterns]
 
 
-def _chosen(profile: Any, file: Path) -> str | None:
-    if profile is None or isinstance(profile, str):
-        return profile
-    raise ConfigurationError(
-        f"[tool.aligned_dagster] of {file} has profile = {profile!r}; name one of the profiles, or use {PROFILE}."
-    )
-
-
 def _on_made_up_rows() -> bool:
     return os.environ.get(DUMMY, "0") not in {"", "0"}
 
 
-def _table(file: Path) -> dict[str, Any] | None:
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} is no TOML file: {error}.") from error
-    found = content.get("tool", {}).get("aligned_dagster")
-    return cast("dict[str, Any] | None", found)
-
-
 def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
-    for name in table:
-        if name not in _KNOWN:
-            raise ConfigurationError(
-                f"[tool.aligned_dagster] of {file} has the unknown setting {name!r}."
-                f"{did_you_mean(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}."
-            )
-    contracts, assets = (_listed(table, setting, file) for setting in ("contracts", "assets"))
-    if not contracts:
-        raise _no_globs("contracts", file)
-    days = table.get("quarantine_days")
-    if days is not None and (
-        isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= _MOST_DAYS
-    ):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has quarantine_days = {days!r}; give a positive number of days, as in "
-            "quarantine_days = 90, or leave it away to keep the rows."
-        )
+    where = f"[tool.aligned_dagster] of {file}"
+    refuse_unknown_settings(table, where)
     root = file.resolve().parent
     return ProjectSettings(
         root=root,
-        contracts=contracts,
-        assets=assets,
+        contracts=globs(table, "contracts", where),
+        assets=globs(table, "assets", where) if table.get("assets", []) != [] else (),
         definitions=str(table.get("definitions", "aligned_dagster.definitions")),
         dagster_home=root / str(table.get("dagster_home", "dagster_home")),
         workspace=root / str(table.get("workspace", "workspace.yaml")),
-        executor=checked_executor(table.get("executor", "in_process"), f"[tool.aligned_dagster] of {file}"),
-        quarantine_days=days,
-        automation=_automation(table, file),
-        observe_every=_observe_every(table, file),
-        profiles=checked_profiles(table.get("profiles", {}), f"[tool.aligned_dagster] of {file}"),
-        profile=_chosen(table.get("profile"), file),
-        engine=checked_engine(table.get("engine"), f"engine in [tool.aligned_dagster] of {file}"),
-        spark=spark_settings(table.get("spark"), f"[tool.aligned_dagster] of {file}"),
-        git=GitLinks.of(table["git"], f"[tool.aligned_dagster] of {file}", root) if "git" in table else None,
-    )
-
-
-def _automation(table: Mapping[str, Any], file: Path) -> Automation:
-    found = table.get("automation", "stopped")
-    if found not in ("running", "stopped"):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has automation = {found!r}; use 'running' or 'stopped'."
-        )
-    return cast("Automation", found)
-
-
-def _observe_every(table: Mapping[str, Any], file: Path) -> Mapping[str, Every]:
-    found = table.get("observe_every", {})
-    if not isinstance(found, dict):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has observe_every = {found!r}; make it a table:\n"
-            '[tool.aligned_dagster.observe_every]\ndefault = 300\n"raw/flights*" = 3600'
-        )
-    for name in found:
-        try:
-            observation_interval(name, found)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"[tool.aligned_dagster] of {file}: {error}") from error
-    return cast("Mapping[str, Every]", found)
-
-
-def _listed(table: Mapping[str, Any], setting: str, file: Path) -> tuple[str, ...]:
-    globs = table.get(setting, [])
-    if isinstance(globs, str):
-        globs = [globs]
-    if not isinstance(globs, list) or not all(isinstance(item, str) for item in globs):
-        raise _no_globs(setting, file)
-    return tuple(globs)
-
-
-def _no_globs(setting: str, file: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"[tool.aligned_dagster] of {file} needs {setting}, a glob or a list of globs, as in:\n{_EXAMPLE}"
+        executor=checked_executor(table.get("executor", "in_process"), where),
+        quarantine_days=quarantine_days(table, where),
+        automation=automation(table, where),
+        observe_every=observe_every(table, where),
+        profiles=checked_profiles(table.get("profiles", {}), where),
+        profile=chosen_profile(table, where),
+        engine=checked_engine(table.get("engine"), f"engine in {where}"),
+        spark=spark_settings(table.get("spark"), where),
+        git=GitLinks.of(table["git"], where, root) if "git" in table else None,
     )

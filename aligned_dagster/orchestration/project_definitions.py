@@ -15,7 +15,8 @@ from aligned_dagster.features.location import at
 from aligned_dagster.orchestration.definitions import build_definitions
 from aligned_dagster.orchestration.executors import executor_named
 from aligned_dagster.orchestration.project import ProjectSettings
-from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
+from aligned_dagster.orchestration.translator import ContractTranslator
+from aligned_dagster.orchestration.translator_settings import TranslatorSettings
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.store import ContractStore

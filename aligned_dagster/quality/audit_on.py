@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from aligned_dagster.features.constraints import OnViolation
+from aligned_dagster.features.engines.carried import quoted
 from aligned_dagster.features.engines.names import Engine
+from aligned_dagster.features.engines.selecting import column_on, columns_on, select_on
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.quality.audit import (
     FIGURES,
@@ -81,7 +83,7 @@ def audit_on(
     probes, unchecked, wrong = plan_on(
         found, schema, contract=contract, engine=engine, on_violation=on_violation, references=known
     )
-    measured = _measured(found, schema, wrong)
+    measured = _measured(found, schema, wrong, engine)
     figures = [figure.alias(f"figure {number}") for number, figure in enumerate(measured.values())]
     # Spark takes no window, as a rule over groups has one, inside an aggregation: first the flags, then their sums.
     flags = {f"{_FLAG} {n}": p.violation for n, p in enumerate(probes) if p.violation is not None}
@@ -99,7 +101,7 @@ def audit_on(
         for count in nw.concat(counts).collect("polars").to_native().iter_rows(named=True):
             broken[among[count["probe"]].check.name] += count["broken"]
     suspects = {f"{_FLAG} {n}": probe for n, probe in enumerate(probes) if broken[probe.check.name]}
-    samples = _samples(suspects, broken, frame, flagged, schema)
+    samples = _samples(suspects, broken, frame, flagged, schema, engine)
     figured = {name: row[f"figure {number}"] for number, name in enumerate(measured)}
     rows = int(row["rows"])
     return AuditReport(
@@ -190,8 +192,10 @@ def split_on(
     told = nw.concat_str(*names, separator=",", ignore_nulls=True).str.split(",")
     is_bad = any_of([nw.col(name) for name in flags])
     return SplitOn(
-        good=flagged.filter(~is_bad).select(*found),
-        bad=flagged.filter(is_bad).with_columns(told.alias(broken_rules)).select(*found, broken_rules),
+        good=columns_on(flagged.filter(~is_bad), found, engine),
+        bad=columns_on(
+            flagged.filter(is_bad).with_columns(told.alias(broken_rules)), [*found, broken_rules], engine
+        ),
     )
 
 
@@ -223,6 +227,7 @@ def _samples(
     frame: nw.LazyFrame[Any],
     flagged: nw.LazyFrame[Any],
     schema: Schema,
+    engine: Engine,
 ) -> dict[str, pl.DataFrame]:
     """Rows that break each rule, the first by their key, in the contract's dtypes.
 
@@ -234,6 +239,7 @@ def _samples(
         frame: the rows.
         flagged: the same with the flags of what a row tells by itself.
         schema: the contract.
+        engine: holds the rows.
     """
     import narwhals as nw
 
@@ -243,11 +249,11 @@ def _samples(
     told = {flag: probe for flag, probe in suspects.items() if not probe.unique and probe.known is None}
     samples: dict[str, pl.DataFrame] = {}
     if told:
-        columns = dict.fromkeys([*keys, *(name for probe in told.values() for name in probe.check.columns)])
-        bad = flagged.filter(any_of([nw.col(flag) for flag in told])).select(*columns, *told)
-        rows: pl.DataFrame = (
-            (bad.sort(*plain) if plain else bad).head(_ROWS_FOR_SAMPLES).collect("polars").to_native()
+        columns = dict.fromkeys(
+            [*keys, *(name for probe in told.values() for name in probe.check.columns), *told]
         )
+        bad = flagged.filter(any_of([nw.col(flag) for flag in told]))
+        rows = _first(bad, list(columns), plain, _ROWS_FOR_SAMPLES, engine)
         for flag, probe in told.items():
             columns = dict.fromkeys([*keys, *probe.check.columns])
             sample = rows.filter(pl.col(flag)).select(*columns).head(SAMPLE_ROWS)
@@ -256,9 +262,8 @@ def _samples(
     for probe in suspects.values():
         if probe.check.name not in samples:
             columns = dict.fromkeys([*keys, *probe.check.columns])
-            bad = probe.broken(frame).select(*columns)
-            bad = bad.sort(*(name for name in columns if not found[name].is_nested()))
-            samples[probe.check.name] = bad.head(SAMPLE_ROWS).collect("polars").to_native()
+            by = [name for name in columns if not found[name].is_nested()]
+            samples[probe.check.name] = _first(probe.broken(frame), list(columns), by, SAMPLE_ROWS, engine)
     checked = {probe.check.name: probe.check.columns for probe in suspects.values()}
     return {
         # Keys may be of a wrong dtype; the columns that a check reads are not.
@@ -267,8 +272,19 @@ def _samples(
     }
 
 
+def _first(
+    frame: nw.LazyFrame[Any], columns: Sequence[str], by: Sequence[str], count: int, engine: Engine
+) -> pl.DataFrame:
+    """These columns of the first rows in an order; of any rows if there is none."""
+    names = {f"column {number}": name for number, name in enumerate(columns)}
+    rows = select_on(frame, {alias: quoted(name, engine) for alias, name in names.items()}, engine)
+    order = [alias for alias, name in names.items() if name in by]
+    found: pl.DataFrame = (rows.sort(*order) if order else rows).head(count).collect("polars").to_native()
+    return found.rename(names)
+
+
 def _measured(
-    found: Mapping[str, pl.DataType], schema: Schema, wrong: Mapping[str, str]
+    found: Mapping[str, pl.DataType], schema: Schema, wrong: Mapping[str, str], engine: Engine
 ) -> dict[str, nw.Expr]:
     """The figures of every column, each named by what it is and by the column."""
     import narwhals as nw
@@ -278,7 +294,7 @@ def _measured(
     for name in schema.names:
         if name not in found:
             continue
-        values = nw.col(name)
+        values = column_on(name, engine)
         measured[f"nulls {name}"] = values.is_null().cast(nw.Int64).sum()
         # The type of a column that is as it should be is the contract's: a duration is carried as a whole number.
         dtype = found[name] if name in wrong else schema.polars[name]

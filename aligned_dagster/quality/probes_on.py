@@ -17,7 +17,7 @@ from aligned_dagster.features.engines.dialect import Dialect
 from aligned_dagster.features.engines.names import Engine
 from aligned_dagster.features.engines.native import native
 from aligned_dagster.features.engines.replay import replay_on
-from aligned_dagster.features.engines.selecting import select_on
+from aligned_dagster.features.engines.selecting import column_on, select_on
 from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.quality.checks import CheckSpec, expected_checks
@@ -26,7 +26,7 @@ from aligned_dagster.quality.probes import referenced, wrong_columns
 if TYPE_CHECKING:
     import narwhals as nw
 
-_REFERENCE, _TIMES, _BROKEN = "__referenced", "__times", "__breaks"
+_REFERENCE, _KNOWN, _TIMES, _BROKEN = "__referenced", "__known", "__times", "__breaks"
 _WHOLE = DataType("decimal", precision=20)
 """Holds every whole number of a contract; as this one Spark carries those of 64 bits without a sign."""
 
@@ -56,7 +56,9 @@ class ProbeOn:
         import narwhals as nw
 
         if self.known is not None:
-            return self._strangers(frame).select(nw.len().cast(nw.Int64).alias("broken"))
+            references = frame.select(self._reference()).drop_nulls()
+            strangers = references.join(self.known, on=_REFERENCE, how="anti")
+            return strangers.select(nw.len().cast(nw.Int64).alias("broken"))
         sql = Dialect(self.engine)
         names = {f"key {number}": sql.name(name) for number, name in enumerate(self.unique)}
         alike = select_on(frame, names, self.engine).group_by(*names).agg(nw.len().alias(_TIMES))
@@ -70,8 +72,6 @@ class ProbeOn:
         """The rows that break the rule."""
         import narwhals as nw
 
-        if self.known is not None:
-            return self._strangers(frame)
         # A condition over groups of rows is one over windows, which engines take as a column and not in a filter.
         return self.flag(frame, _BROKEN).filter(nw.col(_BROKEN))
 
@@ -79,16 +79,21 @@ class ProbeOn:
         """The frame with a boolean column that is true on the rows that break the rule."""
         import narwhals as nw
 
+        sql = Dialect(self.engine)
         if self.known is not None:
-            known = self.known.with_columns(nw.lit(True).alias(name))
-            joined = frame.with_columns(self._reference()).join(known, on=_REFERENCE, how="left")
-            stranger = ~nw.col(_REFERENCE).is_null() & nw.col(name).is_null()
-            return joined.with_columns(stranger.alias(name)).drop(_REFERENCE)
+            known = self.known.with_columns(nw.lit(True).alias(_KNOWN))
+            # A join of narwhals selects by names, in which Spark sees fields.
+            names = {f"column {n}": column for n, column in enumerate(frame.collect_schema().names())}
+            columns = {alias: sql.name(column) for alias, column in names.items()}
+            rows = select_on(frame, {**columns, _REFERENCE: self._compared()}, self.engine)
+            stranger = f"({sql.name(_REFERENCE)} IS NOT NULL AND {sql.name(_KNOWN)} IS NULL)"
+            kept = {column: sql.name(alias) for alias, column in names.items()}
+            joined = rows.join(known, on=_REFERENCE, how="left")
+            return select_on(joined, {**kept, name: stranger}, self.engine)
         if self.unique:
-            sql = Dialect(self.engine)
-            names = [sql.name(column) for column in self.unique]
-            times = f"COUNT(*) OVER (PARTITION BY {', '.join(names)})"
-            complete = " AND ".join(f"{column} IS NOT NULL" for column in names)
+            alike = [sql.name(column) for column in self.unique]
+            times = f"COUNT(*) OVER (PARTITION BY {', '.join(alike)})"
+            complete = " AND ".join(f"{column} IS NOT NULL" for column in alike)
             otherwise = "FALSE" if self.violation is None else "TRUE"
             broken = f"CASE WHEN {complete} THEN {times} > 1 ELSE {otherwise} END"
             return frame.with_columns(native(broken, self.engine).alias(name))
@@ -96,18 +101,13 @@ class ProbeOn:
         return frame.with_columns(self.violation.alias(name))
 
     def _reference(self) -> nw.Expr:
-        """The checked column in the type in which it is compared."""
+        return native(self._compared(), self.engine).alias(_REFERENCE)
+
+    def _compared(self) -> str:
+        """SQL of the checked column in the type in which it is compared."""
         sql = Dialect(self.engine)
         text = sql.name(self.check.columns[0])
-        return native(sql.cast(text, _WHOLE) if self.wide else text, self.engine).alias(_REFERENCE)
-
-    def _strangers(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
-        """The rows whose reference is to nothing that is there."""
-        import narwhals as nw
-
-        assert self.known is not None
-        rows = frame.with_columns(self._reference()).filter(~nw.col(_REFERENCE).is_null())
-        return rows.join(self.known, on=_REFERENCE, how="anti")
+        return sql.cast(text, _WHOLE) if self.wide else text
 
 
 def any_of(conditions: Sequence[nw.Expr]) -> nw.Expr:
@@ -185,11 +185,9 @@ def plan_on(
 
 
 def _unique_probe(check: CheckSpec, engine: Engine) -> ProbeOn:
-    import narwhals as nw
-
     if isinstance(check.constraint, Unique):
         return ProbeOn(check, engine, unique=check.columns)
-    nulls = any_of([nw.col(name).is_null() for name in check.columns])
+    nulls = any_of([column_on(name, engine).is_null() for name in check.columns])
     return ProbeOn(check, engine, nulls, unique=check.columns)
 
 

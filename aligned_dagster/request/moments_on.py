@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -16,10 +14,8 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.engines.dialect import Dialect
 from aligned_dagster.features.engines.names import Engine
 
-_EPOCH = dt.datetime(1970, 1, 1)
-_MICROSECOND = dt.timedelta(microseconds=1)
-_YEARS = range(1900, 2101)
-"""The years whose changes of clocks are known; before and after them the first and the last offset are kept."""
+_KNOWN = (dt.datetime(1900, 1, 1), dt.datetime(2101, 1, 1))
+"""The first and the last time for which changes of clocks are known; before and after them the offsets are kept."""
 
 
 def moment_on(
@@ -82,6 +78,8 @@ def local_offsets(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """How far the clocks of a zone are ahead of UTC: the local times at which that changes, and the offsets between them.
 
+    They are those of polars, which has a database of zones of its own: that of the machine may know another past.
+
     Args:
         zone: its name.
         ambiguous: which moment is meant by a time that a change of clocks repeats.
@@ -93,27 +91,17 @@ def local_offsets(
     >>> offsets[-1] // 60_000_000
     330
     """
-    place = ZoneInfo(zone)
-    fold = 0 if ambiguous == "earliest" else 1
-
-    def offset(local: dt.datetime) -> int:
-        found = local.replace(tzinfo=place, fold=fold).utcoffset()
-        assert found is not None
-        return found // _MICROSECOND
-
-    day = dt.datetime(_YEARS[0], 1, 1)
-    borders: list[int] = []
-    offsets = [offset(day)]
-    while day.year in _YEARS:
-        tomorrow = day + dt.timedelta(days=1)
-        if (then := offset(tomorrow)) != offsets[-1]:
-            start, before = day, offsets[-1]
-            second = bisect_right(
-                range(86_400),
-                False,
-                key=lambda passed: offset(start + dt.timedelta(seconds=passed)) != before,  # called at once
-            )
-            borders.append((start + dt.timedelta(seconds=second) - _EPOCH) // _MICROSECOND)
-            offsets.append(then)
-        day = tomorrow
-    return tuple(borders), tuple(offsets)
+    local = pl.col("at").dt.replace_time_zone(zone, ambiguous=ambiguous, non_existent="null")
+    ahead = (pl.col("at").dt.epoch("us") - local.dt.epoch("us")).forward_fill().over("start")
+    spans = pl.DataFrame({"start": [_KNOWN[0]], "end": [_KNOWN[1]]})
+    first = spans.select("start", at="start").select(ahead).item()
+    for step in ("1d", "1m", "1s"):  # each looks only where the step before it found a change
+        times = spans.select("start", at=pl.datetime_ranges("start", "end", step)).explode("at")
+        before = pl.col("at", "ahead").shift().over("start").name.suffix("_before")
+        changed = (
+            times.with_columns(ahead=ahead)
+            .with_columns(before)
+            .filter(pl.col("at_before").is_not_null(), pl.col("ahead").ne_missing(pl.col("ahead_before")))
+        )
+        spans = changed.select("ahead", start="at_before", end="at")
+    return tuple(spans["end"].dt.epoch("us")), (first, *spans["ahead"])

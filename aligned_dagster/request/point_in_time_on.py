@@ -44,8 +44,8 @@ class LookupOn:
         max_age: the greatest distance, inclusive, between the times of a fact and of the row it gets.
         zone: the time zone in which naive timestamps are read.
         found: name of a further boolean column that says which facts found a row; none if not given.
-        order: column of the features that numbers their rows: of rows with the same times the last one wins. An engine
-            keeps no order, so without it the one with the greatest values does.
+        order: column of the features that orders their rows: of rows with the same times the last one wins. An engine keeps
+            no order, so of those that share it too, or without it, the one with the greatest values does.
     """
 
     features: nw.LazyFrame[Any]
@@ -93,7 +93,7 @@ def _answered(
     check_new([*lookup.columns, *([lookup.found] if lookup.found else [])], asked)
     sql = Dialect(engine)
     keys = [f"key {number}" for number in range(len(lookup.entities))]
-    dtypes = [_key_type(a, asked[a], b, known[b]) for a, b in lookup.entities.items()]
+    dtypes = [key_type(a, asked[a], b, known[b]) for a, b in lookup.entities.items()]
     timed = bool(fact_timestamp and (lookup.event_timestamp or lookup.created_timestamp))
     now = _LATEST
     if timed and fact_timestamp is not None:
@@ -161,7 +161,7 @@ def _usable(
         for number, name in enumerate(lookup.columns.values())
         if not known[name].is_nested()
     ]
-    ties = _ordered([_EVENT, _CREATED, *(["order"] if lookup.order else sortable)], sql)
+    ties = _ordered([_EVENT, _CREATED, *(["order"] if lookup.order else []), *sortable], sql)
     by = ", ".join(map(sql.name, keys))
     rank = native(f"ROW_NUMBER() OVER (PARTITION BY {by} ORDER BY {ties})", engine)
     late = f"GREATEST({sql.name(_EVENT)}, {sql.name(_CREATED)})"
@@ -189,7 +189,7 @@ def _ordered(names: Sequence[str], sql: Dialect) -> str:
     return ", ".join(f"{sql.name(name)} ASC NULLS FIRST" for name in names)
 
 
-def _key_type(left: str, left_dtype: pl.DataType, right: str, right_dtype: pl.DataType) -> DataType:
+def key_type(left: str, left_dtype: pl.DataType, right: str, right_dtype: pl.DataType) -> DataType:
     """The type in which an entity of the facts and one of the features compare exactly.
 
     Raises:

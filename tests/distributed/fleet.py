@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import yaml
 
 from tests.operations.deployment import Deployment
@@ -32,7 +33,7 @@ def worker_command(name: str) -> list[str]:
     """What starts a worker of one run or step at a time, as `dagster.celery.yaml` says it."""
     program = [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker"]
     options = ["--queues", "dagster", "--concurrency", "1", "--disable-prefetch", "--loglevel", "warning"]
-    return [*program, *options, "--hostname", f"{name}@%h"]
+    return [*program, *options, "--hostname", f"{name}@%h", "--", "worker.redirect_stdouts=false"]
 
 
 class Fleet(Deployment):
@@ -49,7 +50,7 @@ class Fleet(Deployment):
         self, project: Path, broker: Broker, database: PostgresServer, environ: dict[str, str]
     ) -> None:
         settings = {**shipped("celery"), **QUICK, "freshness": {"enabled": False}}
-        del settings["compute_logs"]  # which would be in a bucket
+        del settings["compute_logs"]  # which would be in a bucket: they are in files of the home
         settings["run_launcher"]["config"]["patience_seconds"] = 10
         settings["concurrency"]["runs"]["max_concurrent_runs"] = 4
         address = database.new_database().replace("postgresql://", "postgresql+psycopg2://")
@@ -67,6 +68,18 @@ class Fleet(Deployment):
         """Start one more worker, of one run at a time."""
         name = f"worker{len(self.workers)}"
         self.workers.append(self.start(worker_command(name), name, end_signal=signal.SIGKILL))
+
+    def printed_by(self, run_id: str) -> str:
+        """What the steps of a run wrote to the terminal of its worker, where the UI looks for it."""
+        with self.instance() as instance:
+            found = []
+            for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.LOGS_CAPTURED):
+                assert entry.dagster_event is not None
+                captured = entry.dagster_event.logs_captured_data
+                key = instance.compute_log_manager.build_log_key_for_run(run_id, captured.file_key)
+                data = instance.compute_log_manager.get_log_data(key)
+                found += [part for part in (data.stdout, data.stderr) if part]
+        return b"".join(found).decode()
 
     def kill_worker_of(self, process: int) -> None:
         """End a worker and its processes without a warning, one of which is this."""

@@ -67,6 +67,12 @@ def test_a_profile_loads_and_limits_what_runs(profile: str, home: Path) -> None:
         assert SECRET not in instance.info_str() + repr(instance.run_launcher.inst_data)
 
 
+def test_a_run_that_is_terminated_under_celery_is_over_soon(home: Path) -> None:
+    shutil.copy(HOMES / "dagster.celery.yaml", home / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.run_monitoring_cancel_timeout_seconds == 30
+
+
 def test_a_job_of_kubernetes_gets_its_secret_and_its_cores(home: Path) -> None:
     from dagster_k8s import K8sRunLauncher
     from dagster_k8s.container_context import K8sContainerContext

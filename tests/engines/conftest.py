@@ -26,7 +26,9 @@ SPARK = SparkConfig(
 @pytest.fixture(scope="session")
 def spark() -> EngineSession:
     """Spark on two cores of this machine. It ends with the process."""
-    subprocess.run([ROOT / "tools" / "postgres_jdbc.sh"], check=True)
+    for tool in ("java.sh", "postgres_jdbc.sh"):
+        ran = subprocess.run([ROOT / "tools" / tool], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
     return engine_session("spark", SPARK)
 
 

@@ -64,7 +64,7 @@ at = EventTimestamp()
 oslo, naive = Timestamp(time_zone="Europe/Oslo"), Timestamp(time_zone=None)
 clock, span, span2 = Time(), Duration(), Duration()
 items, floats, words = List(Int32()), List(Float()), List(String())
-place = Struct({"city": String(), "zip code": Int32()})
+place = Struct({"city": String(), 'zip."`code': Int32()})
 vector, vector2 = Embedding(3), Embedding(3)
 
 COLUMNS: dict[str, Any] = {
@@ -131,7 +131,7 @@ VALUES: dict[str, list[Any]] = {
     "items": [[1, 2], [], None, [None, 5], [3, 3, -2147483648], [None]],
     "floats": [[1.5, NAN], [], None, [NAN], [None, -0.5, INF], [0.1, 0.2, 0.3]],
     "words": [["a", "b"], [], None, [None, "c"], ["", "x"], [None]],
-    "place": [{"city": "Oslo", "zip code": 1}, {"city": None, "zip code": 2}, None, {"city": "", "zip code": None}],
+    "place": [{"city": "Oslo", 'zip."`code': 1}, {"city": None, 'zip."`code': 2}, None, {"city": "", 'zip."`code': None}],
     "vector": [[1.0, 0.0, 2.0], None, [0.5, None, -1.0], [0.0, 1e10, 3.0]],
     "vector2": [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], None],
 }  # fmt: skip
@@ -385,7 +385,7 @@ CASES: dict[str, list[Any]] = {
     "List.max": [items.max(), floats.max(), words.max()],
     "List.min": [items.min(), floats.min(), words.min()],
     "List.join": [words.join(" "), words.join("")],
-    "Struct.field": [place.field("city"), place.field("zip code", Float())],
+    "Struct.field": [place.field("city"), place.field('zip."`code', Float())],
     "Embedding.at_index": [vector.at_index(0), vector.at_index(-1)],
     "Embedding.dot_product": [vector.dot_product(vector2)],
     # truth and choices

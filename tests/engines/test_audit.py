@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import random
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal
@@ -118,11 +119,52 @@ OTHERS = pl.LazyFrame(
     schema={"key": pl.Int64, "name": pl.String},
 )
 
+HOSTILE = Schema(
+    (
+        column("k.1", "int64", role="entity"),
+        column("day of", "date", role="event_timestamp"),
+        column("a.b", "uint8", UpperBound(200, on_violation="quarantine"), NotNull()),
+        column("a`b", "string", Unique(on_violation="quarantine"), MinLength(2)),
+        column('a"b', "decimal(10,2)", LowerBound(0.5)),
+        column("sel\nect", "float32", LowerBound(0.1), Unique()),
+        column("from", "int64", Reference("others", "ke.y", on_violation="quarantine")),
+        column("${x", "string", Reference("others", "na`me"), AcceptedValues(("a", "${HOME}", ""))),
+        column("日.本", "list(string)", MaxLength(2)),
+        column("rows", "duration", LowerBound(dt.timedelta(0), on_violation="quarantine")),
+        column("broken_rules", "bool", AcceptedValues((True,))),
+    ),
+    (
+        Rule("more", call("ge", "from", "a.b"), "from is at least a.b", "quarantine"),
+        Rule("usual", call("le", "a.b", Call("over", call("mean", "a.b"), ColumnRef("a`b")))),
+        Rule("known", call("is_not_null", 'a"b'), mostly=0.5, on_violation="quarantine"),
+    ),
+)
+HOSTILE_VALUES: dict[str, list[Any]] = {
+    "k.1": [1, 2, 3, 4, None],
+    "day of": DAYS,
+    "a.b": [0, 7, 201, None],
+    "a`b": ["aa", "bb", "c", "dd", "ee", None],
+    'a"b': [Decimal("0.50"), Decimal("0.49"), None],
+    "sel\nect": [0.1, 0.0999, NAN, None],
+    "from": [1, 2, 300, None],
+    "${x": ["a", "${HOME}", "", None],
+    "日.本": [[], ["a"], ["a", "b", "c"], None],
+    "rows": [dt.timedelta(1), dt.timedelta(-1), None],
+    "broken_rules": [True, False, None],
+}
+HOSTILE_OTHERS = OTHERS.rename({"key": "ke.y", "name": "na`me"})
+
 rows = st.lists(st.tuples(*(st.sampled_from(values) for values in VALUES.values())), max_size=12)
 
 
-def frame_of(found: list[Any]) -> pl.DataFrame:
-    return pl.DataFrame(found, schema=PERSON.polars, orient="row")
+def frame_of(found: list[Any], schema: Schema = PERSON) -> pl.DataFrame:
+    return pl.DataFrame(found, schema=schema.polars, orient="row")
+
+
+def some(values: dict[str, Any], count: int) -> list[Any]:
+    """Rows of values, the same in every run."""
+    chosen = random.Random(count)
+    return [tuple(chosen.choice(options) for options in values.values()) for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +224,26 @@ def test_duckdb_reports_and_splits_as_polars_does(
     checks = {outcome.name for outcome in expected.quarantined if outcome.checked}
     parts = split(frame.lazy(), PERSON, references={"others": OTHERS}, checks=checks, **how)
     assert_split_equal(split_on(held, PERSON, engine="duckdb", references=known, checks=checks, **how), parts)
+
+
+@pytest.mark.parametrize("count", [0, 3, 60])
+def test_names_that_engines_read_otherwise_are_names(
+    connection: duckdb.DuckDBPyConnection, count: int
+) -> None:
+    frame = frame_of(some(HOSTILE_VALUES, count), HOSTILE)
+    held = in_duckdb(connection, frame.lazy(), HOSTILE)
+    assert_audit_and_split_equal(held, in_duckdb(connection, HOSTILE_OTHERS), frame, "duckdb")
+
+
+def assert_audit_and_split_equal(held: Any, others: Any, frame: pl.DataFrame, engine: Kind) -> None:
+    """Of a frame of `HOSTILE`."""
+    known = {"others": HOSTILE_OTHERS}
+    expected = audit(frame.lazy(), HOSTILE, references=known, contract="hostile")
+    got = audit_on(held, HOSTILE, engine=engine, references={"others": others}, contract="hostile")
+    assert_reports_equal(got, expected, frame)
+    parts = split(frame.lazy(), HOSTILE, references=known, include_blocking=True)
+    found = split_on(held, HOSTILE, engine=engine, references={"others": others}, include_blocking=True)
+    assert_split_equal(found, parts)
 
 
 def test_a_split_tells_rules_for_a_share_by_all_rows(connection: duckdb.DuckDBPyConnection) -> None:

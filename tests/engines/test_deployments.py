@@ -24,12 +24,12 @@ from aligned_dagster import (
     publish,
 )
 from aligned_dagster.contracts.feature_view import FeatureView
-from aligned_dagster.contracts.staging_on import SPOOL
 from aligned_dagster.errors import ConfigurationError, UnsupportedError
 from aligned_dagster.orchestration import build_definitions
 from aligned_dagster.orchestration.project import ProjectSettings
 from aligned_dagster.orchestration.project_check import check_engines
 from aligned_dagster.sources import publishing
+from aligned_dagster.sources.engines.session import SPOOL
 from aligned_dagster.sources.engines.spark_config import SparkConfig
 
 CONTRACTS = """

@@ -10,7 +10,7 @@ import duckdb
 import narwhals as nw
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -134,6 +134,9 @@ def test_duckdb_finds_what_polars_finds(
     zone=st.sampled_from(["Europe/Oslo", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]),
     ambiguous=st.sampled_from(["earliest", "latest"]),
 )
+@example(
+    times=[dt.datetime(1949, 5, 1)], zone="Europe/Oslo", ambiguous="earliest"
+)  # databases of zones differ
 def test_naive_times_are_read_as_by_polars(
     connection: duckdb.DuckDBPyConnection, times: list[dt.datetime], zone: str, ambiguous: Any
 ) -> None:

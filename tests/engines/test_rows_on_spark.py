@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import polars as pl
@@ -28,12 +27,6 @@ def on_spark(spark: EngineSession, frame: pl.DataFrame) -> Any:
     return spark.from_polars(frame.lazy(), types)
 
 
-def some(values: dict[str, Any], count: int) -> list[Any]:
-    """Rows of values, the same in every run."""
-    chosen = random.Random(count)
-    return [tuple(chosen.choice(options) for options in values.values()) for _ in range(count)]
-
-
 def test_an_audit_and_a_split_are_those_of_polars(spark: EngineSession) -> None:
     # One column of each kind: Spark plans every check that needs other rows anew.
     schema = audits.PERSON.select(
@@ -55,7 +48,7 @@ def test_an_audit_and_a_split_are_those_of_polars(spark: EngineSession) -> None:
             "other",
         ]
     )
-    frame = audits.frame_of(some(audits.VALUES, 40)).select(schema.names)
+    frame = audits.frame_of(audits.some(audits.VALUES, 40)).select(schema.names)
     others = audits.OTHERS.collect()
     known, rows = {"others": on_spark(spark, others)}, on_spark(spark, frame)
     how: dict[str, Any] = {"contract": "person"}
@@ -67,9 +60,15 @@ def test_an_audit_and_a_split_are_those_of_polars(spark: EngineSession) -> None:
     audits.assert_split_equal(split_on(rows, schema, engine="spark", references=known, **how), parts)
 
 
+def test_names_that_spark_reads_otherwise_are_names(spark: EngineSession) -> None:
+    frame = audits.frame_of(audits.some(audits.HOSTILE_VALUES, 60), audits.HOSTILE)
+    held, others = on_spark(spark, frame), on_spark(spark, audits.HOSTILE_OTHERS.collect())
+    audits.assert_audit_and_split_equal(held, others, frame, "spark")
+
+
 @pytest.mark.parametrize("which", [computing.DERIVED, computing.TOGETHER, computing.LATELY])
 def test_views_are_computed_as_by_polars(spark: EngineSession, which: Compiled) -> None:
-    source = computing.source_of(some(computing.VALUES, 200), which, ties=False)
+    source = computing.source_of(audits.some(computing.VALUES, 200), which, ties=False)
     wanted = which.schema.names
     got = computed_on(on_spark(spark, source), which, wanted, "spark").collect("polars").to_native()
     computing.assert_rows_equal(got, computed(source.lazy(), which, wanted).collect(), which)
@@ -85,8 +84,8 @@ def test_views_are_computed_as_by_polars(spark: EngineSession, which: Compiled) 
 def test_facts_find_what_they_find_in_polars(spark: EngineSession, how: dict[str, Any]) -> None:
     who: dict[str, Any] = {"id": [1, 1, -2, None], "name": ["a", "a", "b", None]}
     minutes = [None, *range(9)]
-    asked = joins.facts_frame(some({**who, "at": minutes}, 40))
-    known = joins.features_frame(some({**who, "ts": minutes, "created": minutes}, 120))
+    asked = joins.facts_frame(audits.some({**who, "at": minutes}, 40))
+    known = joins.features_frame(audits.some({**who, "ts": minutes, "created": minutes}, 120))
     at = "at" if how["timed"] else None
     expected = point_in_time_joins(
         asked.lazy(), joins.lookups(known.lazy(), Lookup, **how), fact_timestamp=at

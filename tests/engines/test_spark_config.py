@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import pytest
 
 from aligned_dagster.errors import ConfigurationError
-from aligned_dagster.sources.engines import spark_session
+from aligned_dagster.sources.engines import duckdb_session, spark_session
 from aligned_dagster.sources.engines.duckdb_session import DuckDbSession
 from aligned_dagster.sources.engines.session import engine_session
 from aligned_dagster.sources.engines.spark_config import SparkConfig
@@ -63,6 +64,9 @@ def test_without_pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
+    monkeypatch.setattr(
+        duckdb_session, "_database", inspect.unwrap(duckdb_session._database)
+    )  # none made earlier
     with pytest.raises(ConfigurationError, match=r"pip install 'aligned-dagster\[duckdb\]'"):
         DuckDbSession()
 

@@ -30,11 +30,12 @@ from aligned_dagster import (
     rule,
 )
 from aligned_dagster.contracts.publish import Publication
-from aligned_dagster.contracts.staging_on import SPOOL
 from aligned_dagster.errors import AuditError, ContractError, SourceError, UnsupportedError
 from aligned_dagster.features.engines.names import Engine
 from aligned_dagster.request.partition import PartitionSlice, Window
+from aligned_dagster.sources.engines.session import SPOOL, EngineSession
 from tests.engines.conftest import SPARK
+from tests.engines.naming_cases import hostile, hostile_in_partitions, hostile_together, joined_twins, twins
 
 Make = Callable[[Path], FeatureView[Any]]
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -205,7 +206,7 @@ def of_late(directory: Path) -> FeatureView[Any]:
         at = EventTimestamp()
         amount = Float().is_optional()
 
-        orders_2d = amount.aggregate().over(days=2).len()
+        bought2d = amount.aggregate().over(days=2).len()
         sum_2d = amount.aggregate().over(days=2).sum()
         worst_3d = amount.aggregate().over(days=3).max()
 
@@ -241,26 +242,6 @@ def by_customer(directory: Path) -> FeatureView[Any]:
     )
 
 
-def hostile(directory: Path) -> FeatureView[Any]:
-    """Names that no engine would take as they are, a condition over groups, and rows of a period of a virtual contract."""
-    stored = directory / "hostile.parquet"
-    directory.mkdir(parents=True, exist_ok=True)
-    pl.DataFrame(
-        {"a.b": [1, 2, 3, 4], "Id": ["a", "a", "b", "b"], "left 0": [1.0, 9.0, 3.0, 5.0]}
-    ).write_parquet(stored)
-    source = FileSource.parquet_at(str(stored))
-    fields = {"a.b": Int64().as_entity(), "Id": String(), "id": Int64().is_optional(), "left 0": Float()}
-    made = feature_view(name="hostile", source=source)(type("Hostile", (), fields))
-    above = made.filter(
-        "above", lambda row: getattr(row, "left 0") > getattr(row, "left 0").aggregate().over(row.Id).mean()
-    )
-    again = made.with_entity_renaming({"a.b": "a`b"}, name="again")
-    read = {"a.b": Int64().as_entity(), "Id": String(), "left 0": Float(), "left 0_again": Float()}
-    target = FileSource.parquet_at(str(directory / "out.parquet"))
-    joined = above.join(again, left_on="a.b", right_on="a`b")
-    return feature_view(name="joined", source=joined, materialized_source=target)(type("Joined", (), read))
-
-
 CASES: dict[str, Make] = {
     "derived, with a default, quarantined and warned": plain,
     "partitioned": by_customer,
@@ -269,6 +250,8 @@ CASES: dict[str, Make] = {
     **{f"{how} join": joined(how) for how in ("inner", "left", "full", "semi", "anti", "asof")},
     "aggregated": totals,
     "hostile names": hostile,
+    "hostile names in partitions": hostile_in_partitions,
+    "hostile names, aggregated": hostile_together,
 }
 
 
@@ -321,6 +304,12 @@ def test_what_is_published_is_what_polars_publishes(case: str, engine: Engine, t
     assert (found[1].engine, found[1].audited_on) == (engine, engine)
     assert (truth[1].engine, truth[1].audited_on) == ("polars", "polars")
     assert not [path for path in tmp_path.rglob("*staging*") if path.is_dir()]
+
+
+@pytest.mark.parametrize("make", [twins, joined_twins])
+def test_spark_tells_names_apart_by_case(make: Make, spark: EngineSession, tmp_path: Path) -> None:
+    found = published(make, tmp_path / spark.name, "spark")
+    assert_alike(found, published(make, tmp_path / "polars", "polars"))
 
 
 @pytest.mark.parametrize("make", [of_late, daily], ids=["windows that look back", "whole entities of a day"])

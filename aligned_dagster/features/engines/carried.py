@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from string import ascii_lowercase, ascii_uppercase
 
 import polars as pl
 
@@ -27,6 +29,8 @@ _DUCKDB = {
     "float32": "FLOAT", "float64": "DOUBLE", "string": "VARCHAR", "uuid": "VARCHAR", "json": "VARCHAR",
     "date": "DATE", "binary": "BLOB",
 }  # fmt: skip
+
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def carried_type(dtype: DataType, engine: Engine) -> DataType:
@@ -106,11 +110,31 @@ def engine_type_name(dtype: DataType, engine: Engine) -> str:
         inner = engine_type_name(held.inner, engine)
         return f"array<{inner}>" if spark else f"{inner}[]"
     if held.kind == "struct" and held.fields:
+        alike = {} if spark else alike_in_duckdb(name for name, _ in held.fields)
+        for name, first in alike.items():
+            raise UnsupportedError(
+                f"DuckDB takes the fields {first!r} and {name!r} for one; rename one of them"
+            )
         fields = [(quoted(name, engine), engine_type_name(inner, engine)) for name, inner in held.fields]
         if spark:
             return f"struct<{', '.join(f'{name}: {inner}' for name, inner in fields)}>"
         return f"STRUCT({', '.join(f'{name} {inner}' for name, inner in fields)})"
     raise UnsupportedError(f"{engine} has no type for {dtype.text}; cast the column, or use engine='polars'.")
+
+
+def alike_in_duckdb(names: Iterable[str]) -> dict[str, str]:
+    """Names to earlier ones from which they differ only in the case of letters of ASCII: DuckDB knows no other difference.
+
+    >>> alike_in_duckdb(["a", "A", "é", "É"])
+    {'A': 'a'}
+    """
+    alike: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        first = seen.setdefault(name.translate(_SMALL), name)
+        if first is not name:
+            alike[name] = first
+    return alike
 
 
 def quoted(name: str, engine: Engine) -> str:

@@ -11,7 +11,11 @@ from aligned_dagster.features.engines.dialect import (
     Written,
     writes,
 )
+from aligned_dagster.features.engines.number_sql import UNSIGNED, checked, unsigned
 from aligned_dagster.features.engines.times import local, shown
+
+_FLOAT = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity|nan)"
+"""The texts that polars reads as a number of floating point."""
 
 
 @writes("cast")
@@ -34,10 +38,11 @@ def converted(dialect: Dialect, part: Written, dtype: DataType) -> str:
         return part.text
     if dtype.is_text:
         return as_text(dialect, part)
-    if have.is_float and dtype.is_integer:
-        whole = part.text if dialect.is_spark else f"trunc({part.text})"
-        return dialect.cast(whole, dtype)
-    if have.kind == "decimal" and dtype.is_integer:
+    if have.is_text and dtype.is_numeric and dtype.kind != "decimal":
+        return _parsed(dialect, part.text, dtype)
+    if have.is_numeric and dtype.kind in UNSIGNED and dialect.is_spark:
+        return unsigned(dialect, part, dtype)
+    if (have.is_float or have.kind == "decimal") and dtype.is_integer:
         return dialect.cast(part.text if dialect.is_spark else f"trunc({part.text})", dtype)
     if have.kind == "date" and dtype.kind == "timestamp":
         if dtype.time_zone is not None:
@@ -61,7 +66,7 @@ def converted(dialect: Dialect, part: Written, dtype: DataType) -> str:
         return f"({part.text} <> 0)"
     if have.is_float and dtype.is_float:
         return dialect.typed(part, dtype)
-    if numeric or (have.is_text and dtype.is_numeric):
+    if numeric:
         return dialect.cast(part.text, dtype)
     if (
         have.kind in {"list", "embedding"}
@@ -71,6 +76,19 @@ def converted(dialect: Dialect, part: Written, dtype: DataType) -> str:
     ):
         return _converted_list(dialect, part, have.inner, dtype.inner)
     raise GapError(f"a cast of {have.text} to {dtype.text}: only polars has it")
+
+
+def _parsed(dialect: Dialect, text: str, dtype: DataType) -> str:
+    """SQL of the number that a text writes as polars reads it: without a blank, an underscore, or a type of its own."""
+    whole = r"\+?[0-9]+" if dtype.kind in UNSIGNED else r"[+-]?[0-9]+"
+    form = _FLOAT if dtype.is_float else whole
+    pattern = dialect.text(f"^(?:{form})\\z")
+    fits = dialect.either(f"{text} RLIKE {pattern}", f"regexp_matches({text}, {pattern})")
+    number = dialect.cast(text, dtype)
+    if dialect.is_spark and dtype.kind in UNSIGNED:
+        wide = dialect.cast(text, DataType("decimal", precision=38))
+        number = unsigned(dialect, Written(wide, DataType("decimal", precision=38)), dtype, shown=text)
+    return checked(dialect, fits, text, number, dtype)
 
 
 def _converted_list(dialect: Dialect, part: Written, have: DataType, wanted: DataType) -> str:

@@ -110,7 +110,8 @@ class Dialect:
             if "\0" in value:
                 raise GapError("DuckDB has no way to write a text with a zero byte")
             return "'" + value.replace("'", "''") + "'"
-        marked = "".join(c if " " <= c <= "~" and c not in "\\'" else _escaped(c) for c in value)
+        # Spark puts variables in the place of ${...}, in a text too.
+        marked = "".join(c if " " <= c <= "~" and c not in "\\'$" else _escaped(c) for c in value)
         return f"'{marked}'"
 
     def cast(self, text: str, dtype: DataType) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from aligned_dagster.errors import UnsupportedError
 from aligned_dagster.features import expression as ex
 from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.features.engines.carried import alike_in_duckdb
 from aligned_dagster.features.engines.dialect import Dialect
 from aligned_dagster.features.engines.names import Engine
 from aligned_dagster.features.engines.replay import written
+
+_VARIABLE = re.compile(r"\$\{\S+?\}")
 
 
 def gaps(
@@ -42,3 +46,29 @@ def gaps(
     except UnsupportedError as error:
         return (str(error),)
     return ()
+
+
+def name_gaps(names: Iterable[str], engine: Engine) -> dict[str, str]:
+    """The names under which an engine cannot hold columns side by side, and why.
+
+    Args:
+        names: of the columns of a frame.
+        engine: where it would be.
+
+    >>> name_gaps(["id", "Id", "é", "É"], "duckdb")
+    {'Id': "DuckDB takes the columns 'id' and 'Id' for one; rename one of them"}
+    >>> name_gaps(["id", "Id", "${HOME}"], "spark")
+    {'${HOME}': 'Spark puts the value of a variable in the place of ${HOME} in a name; rename the column'}
+    """
+    known = list(names)
+    found = {"": "an empty name is none in SQL; rename the column"} if "" in known else {}
+    if engine == "duckdb":
+        for name, first in alike_in_duckdb(known).items():
+            found[name] = f"DuckDB takes the columns {first!r} and {name!r} for one; rename one of them"
+    elif engine == "spark":
+        for name in known:
+            for variable in _VARIABLE.findall(name):
+                found[name] = (
+                    f"Spark puts the value of a variable in the place of {variable} in a name; rename the column"
+                )
+    return found

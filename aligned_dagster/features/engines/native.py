@@ -38,11 +38,17 @@ def native(text: str, engine: Engine, *, aggregates: bool = False) -> nw.Expr:
         aggregates: whether it takes rows together, for `group_by(...).agg(...)`.
 
     Raises:
-        ConfigurationError: narwhals is not installed.
+        ConfigurationError: narwhals is not installed, or another one than is asked for.
     """
     narwhals = import_narwhals(engine)
-    from narwhals._expression_parsing import ExprKind, ExprNode
-    from narwhals._utils import Implementation, Version
+    try:
+        from narwhals._expression_parsing import ExprKind, ExprNode
+        from narwhals._utils import Implementation, Version
+    except ImportError as error:
+        raise ConfigurationError(
+            f"narwhals {narwhals.__version__} is none that engine={engine!r} works with: {error}. "
+            f"Install the one that is named by: pip install 'aligned-dagster[{engine}]'"
+        ) from error
 
     def call(frame: Any) -> Sequence[Any]:
         return [_column(text, engine)]

@@ -13,11 +13,14 @@ def _inner(part: Written) -> DataType:
 
 @writes("list.contains")
 def _contains(dialect: Dialect, asked: Asked) -> str:
-    items, value = asked.args
-    found = f"item {dialect.either('<=>', 'IS NOT DISTINCT FROM')} {dialect.typed(value, _inner(items))}"
+    items, value = asked.args[0], dialect.typed(asked.args[1], _inner(asked.args[0]))
+    item = "item"
+    while item in value.lower():  # a column of that name would be taken for the item
+        item += "_"
+    found = f"{item} {dialect.either('<=>', 'IS NOT DISTINCT FROM')} {value}"
     return dialect.either(
-        f"exists({items.text}, item -> {found})",
-        f"(len(list_filter({items.text}, lambda item: {found})) > 0)",
+        f"exists({items.text}, {item} -> {found})",
+        f"(len(list_filter({items.text}, lambda {item}: {found})) > 0)",
     )
 
 

@@ -18,6 +18,7 @@ from aligned_dagster.features import expression as ex
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.engines import methods
 from aligned_dagster.features.engines.aggregates import of_group
+from aligned_dagster.features.engines.casts import converted
 from aligned_dagster.features.engines.dialect import NULL, Asked, Dialect, GapError, Written
 from aligned_dagster.features.engines.names import Engine
 from aligned_dagster.features.engines.native import native
@@ -82,13 +83,20 @@ def with_derived_on(
         answers = {}
         for name in group:
             part = _named(name, derivations[name], dialect, schema, steps)
-            answers[name] = dialect.cast(dialect.typed(part, part.dtype), schema.get(name, part.dtype))
+            answers[name] = _settled(dialect, part, schema.get(name, part.dtype))
         for step, text in steps.items():
             frame = frame.with_columns(native(text, engine).alias(step))
         frame = frame.with_columns(**{name: native(text, engine) for name, text in answers.items()})
         if steps:
             frame = frame.drop(*steps)
     return frame
+
+
+def _settled(dialect: Dialect, part: Written, dtype: DataType) -> str:
+    """A derivation in the contract's type; a number that does not fit into it is an error."""
+    if dtype.is_integer and dtype != part.dtype and part.dtype.is_numeric and not part.is_plain:
+        return dialect.cast(converted(dialect, part, dtype), dtype)
+    return dialect.cast(dialect.typed(part, part.dtype), dtype)
 
 
 def _named(

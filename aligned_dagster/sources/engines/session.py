@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,15 @@ Period = tuple[dt.date, dt.date]
 """The first and the last moment or day, both included."""
 SessionName = Literal["spark", "duckdb"]
 """The engines that need a session."""
+SPOOL = "ALIGNED_SPOOL"
+"""The environment variable that names the directory of rows on their way, which every executor of a cluster must see."""
+ADVICE = (
+    "A value does not fit into its type on the way. Give the column a wider type, or mend the value in a derivation "
+    "or at its source."
+)
+"""What to do about a value for which the engine has no place."""
+RowTexts = Callable[[pl.DataFrame], pl.Series]
+"""Gives a text for each row."""
 
 
 class EngineSession(Protocol):
@@ -36,6 +45,11 @@ class EngineSession(Protocol):
     @property
     def name(self) -> SessionName:
         """The engine."""
+        ...
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all of it runs on this machine, and sees its files."""
         ...
 
     def read(
@@ -98,9 +112,53 @@ class EngineSession(Protocol):
         """
         ...
 
+    def with_text(
+        self, frame: nw.LazyFrame[Any], name: str, function: RowTexts, made_of: Types
+    ) -> nw.LazyFrame[Any]:
+        """The rows with a further column, a text that a function in Python makes of each row for itself.
+
+        Args:
+            frame: of this engine.
+            name: of the new column.
+            function: gives the texts for rows of polars; it can be pickled.
+            made_of: the columns that it takes, and their types.
+        """
+        ...
+
+    def holding(self, place: Callable[[], Path]) -> AbstractContextManager[None]:
+        """Let rows that come in within the block wait in files there, if the engine wants them in files.
+
+        Args:
+            place: gives the directory, which is removed by whoever gave it.
+        """
+        ...
+
     def explained(self, contract: str) -> AbstractContextManager[None]:
         """Raise what goes wrong in the engine inside of the block as an error of ours; for who collects by himself."""
         ...
+
+
+@dataclass(frozen=True)
+class ArrowTexts:
+    """A function of rows of polars as one of a column of Arrow, whose fields are their columns by number.
+
+    Args:
+        function: gives the texts.
+        made_of: the columns that it takes, and their types.
+    """
+
+    function: RowTexts
+    made_of: Types
+
+    def __call__(self, rows: Any) -> Any:
+        """The texts as Arrow, of rows in the types that travel to the engine."""
+        found = pl.from_arrow(rows)
+        assert isinstance(found, pl.Series)
+        columns = [
+            pl.col(str(number)).cast(dtype.polars).alias(name)
+            for number, (name, dtype) in enumerate(self.made_of.items())
+        ]
+        return self.function(found.struct.unnest().select(columns)).to_arrow().cast("string")
 
 
 @dataclass(frozen=True)
@@ -119,13 +177,17 @@ class StagedFiles:
 
     @property
     def files(self) -> list[Path]:
-        """The files, in the order of their rows; at least one."""
+        """The files, in the order of their rows."""
         return sorted(self.directory.rglob("*.parquet"))
 
     @property
-    def bytes(self) -> int:
-        """Their size."""
-        return sum(file.stat().st_size for file in self.files)
+    def rows(self) -> int:
+        """The number of rows, as the footers of the files tell it."""
+        return (
+            int(pl.scan_parquet(files, glob=False).select(pl.len()).collect().item())
+            if (files := self.files)
+            else 0
+        )
 
     def scan(self) -> pl.LazyFrame:
         """The rows for polars, in the contract's dtypes."""
@@ -150,12 +212,11 @@ class FileReading(ABC):
         """
 
 
-_SESSIONS: dict[tuple[object, ...], EngineSession] = {}
 _MAKING = threading.RLock()
 
 
 def engine_session(name: str, settings: SparkConfig | None = None) -> EngineSession:
-    """The session of an engine, made by the first call in this process and the same from then on.
+    """The session of an engine, made by the first call in this process and the same from then on; of DuckDB in a thread.
 
     Args:
         name: "spark" or "duckdb".
@@ -166,16 +227,10 @@ def engine_session(name: str, settings: SparkConfig | None = None) -> EngineSess
         ConfigurationError: its package is not installed, it cannot be started, or it runs with other settings.
     """
     if name == "duckdb":
-        from aligned_dagster.sources.engines.duckdb_session import DuckDbSession
+        from aligned_dagster.sources.engines.duckdb_session import duckdb_session
 
-        key: tuple[object, ...] = (
-            name,
-            threading.get_ident(),
-        )  # one connection answers one question at a time
         with _MAKING:
-            if key not in _SESSIONS:
-                _SESSIONS[key] = DuckDbSession()
-            return _SESSIONS[key]
+            return duckdb_session()
     if name == "spark":
         from aligned_dagster.sources.engines.spark_session import spark_session
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from aligned_dagster.sources.settings import Settings
 _PREFIX = "ALIGNED_SPARK_"
 _CONF = f"{_PREFIX}CONF_"
 _SECRET = re.compile(r"(?i)secret|password|passwd|token|credential|access\.?key|account\.?key")
+_PASSWORD = re.compile(r"//[^/@\s]*@")
 DEFAULT_MASTER = "local[*]"
 """All cores of this machine."""
 
@@ -92,8 +93,29 @@ class SparkConfig(Settings):
             jars=tuple(filter(None, jars.split(","))) or stated.jars,
         )
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What a message may show: no token of an address, and no password in one."""
+        for name, value in super().__repr_args__():
+            if name == "remote" and value is not None:
+                yield name, place_of(value)
+            elif name == "config":
+                yield name, {setting: _PASSWORD.sub("//***@", text) for setting, text in value.items()}
+            else:
+                yield name, value
+
     def __hash__(self) -> int:
         return hash((self.master, self.remote, self.jars, tuple(sorted(self.config.items()))))
+
+
+def place_of(remote: str) -> str:
+    """The address of Spark Connect without what may hold a token or a password.
+
+    >>> place_of("sc://me:hunter2@host:15002/;token=abc;use_ssl=true")
+    'sc://***@host:15002'
+    """
+    return _PASSWORD.sub(
+        "//***@", re.split(r"[/?;]", remote.removeprefix("sc://"), maxsplit=1)[0].join(["sc://", ""])
+    )
 
 
 def _setting(variable: str) -> str:

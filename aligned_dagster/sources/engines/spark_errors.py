@@ -7,11 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aligned_dagster import errors
-from aligned_dagster.errors import AlignedError, CastError, UnreadableSourceError
-from aligned_dagster.sources.sql.sql_errors import MISFIT
+from aligned_dagster.errors import MISFIT, AlignedError, CastError, UnreadableSourceError
+from aligned_dagster.sources.engines.session import ADVICE
 
 _OURS = re.compile(r"aligned_dagster\.errors\.(\w+): (.*?)\s*⸺", re.DOTALL)
-_MISFIT = re.compile(rf"{MISFIT}: ([^\"\n]+)")
+_MISFIT = re.compile(rf"{MISFIT}: ([^\"\n]+?)(?: SQLSTATE: \w+)?(?=[\"\n]|$)")
+_UNFIT = re.compile(
+    r"\[(CAST|ARITHMETIC_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE|CANNOT_PARSE|DATETIME_OVERFLOW|INTERVAL_ARITHMETIC)"
+)
+_SETTINGS = re.compile(r"\s+(Use `|To return NULL|If necessary|Consider using|SQLSTATE:).*", re.DOTALL)
+"""Advice of Spark to give up checks that equal answers need."""
+_FRAGMENT = re.compile(r"== SQL[^\n]*==\n([^\n]{1,200})")
 END = " ⸺"
 """Behind the message of an error that leaves a worker, where Java puts text of its own."""
 
@@ -62,4 +68,8 @@ def explain_spark(error: Exception, contract: str) -> AlignedError:
             return known(message)
     named = re.search(r"\[[A-Z][A-Z_.0-9]+\][^\n]*", text)
     short = named.group() if named else text.strip().partition("\n")[0]
+    if _UNFIT.match(short):
+        where = _FRAGMENT.search(text)
+        place = "" if where is None else f" It comes from {where.group(1)}"
+        return CastError(f"{contract!r}: {_SETTINGS.sub('', short)}{place} {ADVICE}")
     return UnreadableSourceError(f"{contract!r} cannot be read or computed on Spark: {short}")

@@ -14,9 +14,10 @@ import polars as pl
 
 from aligned_dagster.features.engines.carried import quoted
 from aligned_dagster.sources.conform import stored_names
+from aligned_dagster.sources.engines.parquet_files import fits
 from aligned_dagster.sources.engines.pieces import Reading
 from aligned_dagster.sources.engines.spark_conditions import condition_on
-from aligned_dagster.sources.engines.spark_parquet import column_of, fits
+from aligned_dagster.sources.engines.spark_parquet import column_of
 from aligned_dagster.sources.sql.predicate import comparisons, to_sql
 from aligned_dagster.sources.sql.sql_source import SqlSource
 from aligned_dagster.sources.sql.types import StoredColumn, refusal
@@ -60,7 +61,7 @@ def read_jdbc(session: SparkRows, reading: Reading) -> DataFrame | None:
     source = reading.source
     if not isinstance(source, SqlSource) or source.config.dialect.kind != "postgres":
         return None
-    if not session.settings.is_local or not session.has_class(_DRIVER):
+    if not session.is_local or not session.has_class(_DRIVER):
         return None
     request = reading.needed
     conditions = [condition_on(one, request) for one in reading.conditions]

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import polars as pl
 
-from aligned_dagster.errors import ConfigurationError
+from aligned_dagster.errors import ConfigurationError, PublishError
 from aligned_dagster.features.engines.carried import carried, quoted
+from aligned_dagster.features.engines.native import import_narwhals
 from aligned_dagster.request.retrieval_request import RetrievalRequest
 from aligned_dagster.sources.engines.pieces import Reading
-from aligned_dagster.sources.engines.session import FileReading, Period, StagedFiles, Types
-from aligned_dagster.sources.engines.spark_config import DEFAULT_MASTER, SparkConfig
+from aligned_dagster.sources.engines.session import (
+    SPOOL,
+    ArrowTexts,
+    FileReading,
+    Period,
+    RowTexts,
+    StagedFiles,
+    Types,
+)
+from aligned_dagster.sources.engines.spark_config import DEFAULT_MASTER, SparkConfig, place_of
 from aligned_dagster.sources.engines.spark_errors import explained_spark
 from aligned_dagster.sources.engines.spark_paths import path_text
 from aligned_dagster.sources.engines.spark_types import arrow_of, struct_of
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     from pyspark.sql import DataFrame, SparkSession
 
+_LOG = logging.getLogger("aligned_dagster.engines")
 _SETTINGS: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",  # what does not fit is an error and not null
@@ -43,6 +54,9 @@ _SETTINGS: Mapping[str, str] = {
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
 }
 """What a session of ours must have for equal answers; a project cannot change it."""
+
+_REDACTED = r"(?i:secret|passw|token|credential|signature|access\W?key|account\W?key|\bsas\b)"
+"""Settings whose values Spark shows nobody, besides those that the project names by `spark.redaction.regex`."""
 
 _JDBC = "/usr/share/java/postgresql.jar"
 """Where Debian installs the driver of PostgreSQL."""
@@ -83,6 +97,12 @@ class SparkRows(FileReading):
         """See `EngineSession.name`."""
         return "spark"
 
+    @property
+    def is_local(self) -> bool:
+        """See `EngineSession.is_local`; a server of Spark Connect may be anywhere."""
+        context = getattr(self.spark, "sparkContext", None)
+        return context is not None and str(context.master).startswith("local")
+
     def read(
         self,
         source: DataSource,
@@ -121,10 +141,24 @@ class SparkRows(FileReading):
         self, frame: nw.LazyFrame[Any], schema: Types, directory: Path, *, contract: str = ""
     ) -> StagedFiles:
         """See `EngineSession.stage`."""
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
+
+        seen = Observation()
         with self.explained(contract):
             rows = native_of(frame).select([quoted(name, "spark") for name in schema])
-            rows.write.mode("errorifexists").parquet(f"file:{directory}")  # here no sign is one of a pattern
-        return StagedFiles(directory, dict(schema), self)
+            counted = rows.observe(seen, F.count(F.lit(1)).alias("rows"))
+            counted.write.mode("errorifexists").parquet(
+                f"file:{directory}"
+            )  # here no sign is one of a pattern
+            written = int(seen.get["rows"])
+        staged = StagedFiles(directory, dict(schema), self)
+        if staged.rows != written:
+            raise PublishError(
+                f"Spark wrote {written:,} rows of {contract!r}, and {staged.rows:,} of them are in {directory} on this machine. "
+                f"Name a directory that this machine and every executor see by the environment variable {SPOOL}."
+            )
+        return staged
 
     def collect(self, frame: nw.LazyFrame[Any], schema: Types, *, contract: str = "") -> pl.DataFrame:
         """See `EngineSession.collect`."""
@@ -132,6 +166,19 @@ class SparkRows(FileReading):
             table = native_of(frame).select([quoted(name, "spark") for name in schema]).toArrow()
         found = cast("pl.DataFrame", pl.from_arrow(table))
         return found.select(pl.col(name).cast(dtype.polars) for name, dtype in schema.items())
+
+    def with_text(
+        self, frame: nw.LazyFrame[Any], name: str, function: RowTexts, made_of: Types
+    ) -> nw.LazyFrame[Any]:
+        """See `EngineSession.with_text`."""
+        from pyspark.sql import functions as F  # noqa: N812  # as everybody calls it
+        from pyspark.sql.pandas.functions import arrow_udf
+
+        made = ArrowTexts(function, dict(made_of))
+        # Spark warns of a stated kind of function; this one is what it takes a function without annotations for.
+        texts = arrow_udf(lambda rows: made(rows), "string")  # type: ignore[call-overload]  # its stubs want the kind
+        values = [F.col(quoted(column, "spark")).alias(str(n)) for n, column in enumerate(made_of)]
+        return _narwhals(native_of(frame).select("*", texts(F.struct(*values)).alias(name)))
 
     def has_class(self, name: str) -> bool:
         """Whether a class of Java is on the class path of this process.
@@ -146,6 +193,10 @@ class SparkRows(FileReading):
             found = getattr(found, part)
         return isinstance(found, JavaClass)
 
+    def holding(self, place: Callable[[], Path]) -> AbstractContextManager[None]:
+        """See `EngineSession.holding`. Spark holds such rows itself."""
+        return nullcontext()
+
     def explained(self, contract: str) -> AbstractContextManager[None]:
         """See `EngineSession.explained`."""
         return explained_spark(contract)
@@ -157,9 +208,7 @@ def native_of(frame: nw.LazyFrame[Any]) -> DataFrame:
 
 
 def _narwhals(frame: DataFrame) -> nw.LazyFrame[Any]:
-    import narwhals as nw
-
-    return nw.from_native(frame)
+    return cast("nw.LazyFrame[Any]", import_narwhals("spark").from_native(frame))
 
 
 def _started(settings: SparkConfig) -> SparkSession:
@@ -169,25 +218,28 @@ def _started(settings: SparkConfig) -> SparkSession:
         raise ConfigurationError(
             f"engine='spark' needs pyspark ({error}). Install it: pip install 'aligned-dagster[spark]'"
         ) from None
-    builder = cast("Any", SparkSession.builder)
-    for name, value in {**_defaults(settings), **settings.config, **_SETTINGS}.items():
-        builder = builder.config(name, value)
-    for name, variable in settings.config_env.items():
-        builder = builder.config(name, from_environment(variable, f"the setting {name} of Spark"))
+    import_narwhals("spark")
+    secrets = {
+        name: from_environment(variable, f"the setting {name} of Spark")
+        for name, variable in settings.config_env.items()
+    }
+    plain = {**_defaults(settings), **settings.config}
     if settings.remote is not None:
+        builder = _configured(SparkSession, {**plain, **secrets, **_SETTINGS})
         return _connected(builder.remote(settings.remote), settings.remote)
     found = SparkSession.getActiveSession()
     if found is not None:
-        session = found.newSession()
-        for name, value in _SETTINGS.items():
-            session.conf.set(name, value)
-        return session
+        return _beside(found, settings)
     _need_java(settings)
+    redacted = plain.get("spark.redaction.regex")
+    plain["spark.redaction.regex"] = _REDACTED if redacted is None else f"{_REDACTED}|{redacted}"
+    plain |= {"spark.master": settings.master or DEFAULT_MASTER}
     # We hand over Arrow, and no frame of pandas.
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     with _own_signals():
         try:
-            session = builder.master(settings.master or DEFAULT_MASTER).getOrCreate()
+            _start_java({**plain, **_SETTINGS})
+            session = _configured(SparkSession, {**plain, **secrets, **_SETTINGS}).getOrCreate()
         except Exception as error:  # whatever the gateway to Java raises
             problem = str(error).splitlines()[0] if str(error) else type(error).__name__
         else:
@@ -201,8 +253,49 @@ def _started(settings: SparkConfig) -> SparkSession:
     )
 
 
+def _configured(session: type[SparkSession], settings: Mapping[str, str]) -> Any:
+    builder = cast("Any", session.builder)
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    return builder
+
+
+def _start_java(settings: Mapping[str, str]) -> None:
+    """Start Java with settings that anybody may see: they stand on its command line. Secrets are for the running one."""
+    from pyspark import SparkConf, SparkContext
+
+    conf = SparkConf()
+    conf.setAll([*settings.items()])
+    cast("Any", SparkContext)._ensure_initialized(conf=conf)
+
+
+def _beside(found: SparkSession, settings: SparkConfig) -> SparkSession:
+    """A session of our own in a Spark that runs already; what it cannot be told any more is told to the user."""
+    session = found.newSession()
+    for name, value in _SETTINGS.items():
+        session.conf.set(name, value)
+    ignored = [*settings.config_env]
+    for name, value in settings.config.items():
+        if session.conf.isModifiable(name):
+            session.conf.set(name, value)
+        elif session.conf.get(name, None) != value:
+            ignored.append(name)
+    asked = [
+        *(["master"] if settings.master is not None else []),
+        *(["jars"] if settings.jars else []),
+        *ignored,
+    ]
+    if asked:
+        _LOG.warning(
+            "Spark runs already in this process and is used as it is: %s of the settings of aligned_dagster cannot be changed "
+            "any more. Set them where Spark is started, or leave them away.",
+            ", ".join(asked),
+        )
+    return session
+
+
 def _connected(builder: Any, remote: str) -> SparkSession:
-    place = remote.partition("/;")[0]  # what follows may hold a token
+    place = place_of(remote)
     try:
         return cast("SparkSession", builder.getOrCreate())
     except ImportError as error:

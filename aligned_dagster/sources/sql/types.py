@@ -12,10 +12,10 @@ from typing import Any, Literal, cast
 
 import polars as pl
 
+from aligned_dagster.errors import MISFIT
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.sources.sql.dialect import POSTGRES
 from aligned_dagster.sources.sql.identifiers import quote
-from aligned_dagster.sources.sql.sql_errors import MISFIT
 
 MOST_DIGITS = 38
 """Digits that a polars decimal has at most."""
