@@ -14,7 +14,7 @@ import pytest
 
 import aligned_dagster
 from aligned_dagster import orchestration
-from aligned_dagster.orchestration.project import _KNOWN as SETTINGS
+from aligned_dagster.orchestration.project_table import _KNOWN as SETTINGS
 from aligned_dagster.sources.sql.connection import close_idle_connections
 from tests.forking import REPOSITORY, Forks, forks_of
 from tests.running_pages import blocks_of, run_page

@@ -160,7 +160,7 @@ def _weight(coverage: Coverage, key: str) -> float:
 
 
 def _levels(coverage: Coverage) -> Mapping[str, str]:
-    """The attributes of each partition's square: darker for more rows, another colour where it is missing."""
+    """The attributes of each partition's square: a stronger colour for more rows, another colour where it is missing."""
     most = max((_weight(coverage, key) for key in coverage.keys), default=0) or 1.0
     found = {}
     for key in coverage.keys:
