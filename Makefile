@@ -70,6 +70,7 @@ check: .venv/dev.stamp ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 
 format: .venv/dev.stamp ## Format the code and mend what lint can mend

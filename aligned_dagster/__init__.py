@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aligned_dagster.contracts.splits import split_at_random, split_by_entity, split_by_time
     from aligned_dagster.contracts.store import ContractStore, FeatureStore
     from aligned_dagster.contracts.training_set import TrainingSet
+    from aligned_dagster.contracts.typed import TypedModel, TypedView
     from aligned_dagster.features.compiling import rule
     from aligned_dagster.features.escape import transform_polars
     from aligned_dagster.features.truth import coalesce, concat_str, max_of, min_of, when
@@ -119,6 +120,8 @@ __all__ = [
     "Time",
     "Timestamp",
     "TrainingSet",
+    "TypedModel",
+    "TypedView",
     "UInt8",
     "UInt16",
     "UInt32",
@@ -152,6 +155,7 @@ _NAMES = {
     "contracts.splits": "split_at_random split_by_entity split_by_time",
     "contracts.store": "ContractStore FeatureStore",
     "contracts.training_set": "TrainingSet",
+    "contracts.typed": "TypedModel TypedView",
     "features.compiling": "rule",
     "features.escape": "transform_polars",
     "features.truth": "coalesce concat_str max_of min_of when",

@@ -132,22 +132,24 @@ class FeatureView(Generic[T]):
         made.__dict__[_VIEW] = self
         return cast(T, made)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"A contract has no attribute {name!r}.")
-        title = title_of(self)
-        if name in self.schema:
-            raise NotCalledError(
-                f"{title} is a contract; write {title}().{name} for its column.{at(caller())}"
-            )
-        methods = [option for option in dir(type(self)) if not option.startswith("_")]
-        hint = did_you_mean(name, methods)
-        column = did_you_mean(name, self.schema.names)
-        if column and not hint:
-            hint = f" Its columns are those of {title}(), as in {title}().{column.split(chr(39))[1]}."
-        if hasattr(type(self.query()), name):
-            hint = f" Ask a query for it: {title}.query().{name}(...)."
-        raise UnknownColumnError(f"{title} is a contract, and has no {name!r}.{hint}{at(caller())}")
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"A contract has no attribute {name!r}.")
+            title = title_of(self)
+            if name in self.schema:
+                raise NotCalledError(
+                    f"{title} is a contract; write {title}().{name} for its column.{at(caller())}"
+                )
+            methods = [option for option in dir(type(self)) if not option.startswith("_")]
+            hint = did_you_mean(name, methods)
+            column = did_you_mean(name, self.schema.names)
+            if column and not hint:
+                hint = f" Its columns are those of {title}(), as in {title}().{column.split(chr(39))[1]}."
+            if hasattr(type(self.query()), name):
+                hint = f" Ask a query for it: {title}.query().{name}(...)."
+            raise UnknownColumnError(f"{title} is a contract, and has no {name!r}.{hint}{at(caller())}")
 
     @cached_property
     def _columns_class(self) -> type:

@@ -14,7 +14,7 @@ from aligned_dagster.orchestration import model_key
 
 
 @dg.asset(
-    key=model_key(DepartureDelay),  # type: ignore[arg-type]  # mypy takes no notice of what decorates a class
+    key=model_key(DepartureDelay),
     ins={"rows": dg.AssetIn("delay_training")},
     group_name="models",
     kinds={"scikitlearn", "model"},

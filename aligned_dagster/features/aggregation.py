@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from aligned_dagster.errors import DerivationError
 from aligned_dagster.features.declared import Grouping
@@ -13,11 +13,14 @@ from aligned_dagster.features.location import at, caller
 
 if TYPE_CHECKING:
     from aligned_dagster.features.nested import List
-    from aligned_dagster.features.numeric import Number
+    from aligned_dagster.features.numeric import Float64, Floating, Integer, Number
+    from aligned_dagster.features.temporal import Calendar, Duration, Time, Timestamp
     from aligned_dagster.features.truth import Bool
 
+C = TypeVar("C", bound=Feature, covariant=True)
 
-class Aggregation:
+
+class Aggregation(Generic[C]):
     """A column whose rows are about to be taken together.
 
     - `x.aggregate().mean()`: all rows of the view's entity; the view then has one row per entity.
@@ -27,9 +30,7 @@ class Aggregation:
       the value of its group.
     """
 
-    def __init__(
-        self, feature: Feature, by: tuple[Feature, ...] = (), window: dt.timedelta | None = None
-    ) -> None:
+    def __init__(self, feature: C, by: tuple[Feature, ...] = (), window: dt.timedelta | None = None) -> None:
         self._feature = feature
         self._by = by
         self._window = window
@@ -42,7 +43,7 @@ class Aggregation:
         hours: float = 0,
         minutes: float = 0,
         seconds: float = 0,
-    ) -> Aggregation:
+    ) -> Aggregation[C]:
         """Say which rows: those that share the values of columns, or those of a window of time.
 
         Raises:
@@ -58,9 +59,9 @@ class Aggregation:
             )
         return Aggregation(self._feature, by, window if not by else None)
 
-    def where(self, condition: Bool) -> Aggregation:
+    def where(self, condition: Bool) -> Aggregation[C]:
         """Take only the rows where a condition holds."""
-        kept: Feature = derive("filter", self._feature, condition)
+        kept: C = derive("filter", self._feature, condition)
         return Aggregation(kept, self._by, self._window)
 
     def _take(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -70,72 +71,100 @@ class Aggregation:
             return over
         return value.copy_with(grouping=Grouping(self._window))
 
-    def count(self) -> Number:
+    def count(self) -> Integer:
         """The number of values that are not null."""
-        number: Number = self._take("count")
-        return number
+        return self._take("count")
 
-    def len(self) -> Number:
+    def len(self) -> Integer:
         """The number of rows, those without a value included."""
-        number: Number = self._take("len")
-        return number
+        return self._take("len")
 
-    def sum(self) -> Number:
+    @overload
+    def sum(self: Aggregation[Duration]) -> Duration: ...
+    @overload
+    def sum(self: Aggregation[Integer | Bool]) -> Integer: ...
+    @overload
+    def sum(self: Aggregation[Float64]) -> Float64: ...
+    @overload
+    def sum(self: Aggregation[Number]) -> Number: ...
+    def sum(self) -> Any:
         """The sum; 0 where there is no value."""
-        number: Number = self._take("sum")
-        return number
+        return self._take("sum")
 
-    def mean(self) -> Number:
+    @overload
+    def mean(self: Aggregation[Duration]) -> Duration: ...
+    @overload
+    def mean(self: Aggregation[Time]) -> Time: ...
+    @overload
+    def mean(self: Aggregation[Calendar]) -> Timestamp: ...
+    @overload
+    def mean(self: Aggregation[Integer | Float64 | Bool]) -> Float64: ...
+    @overload
+    def mean(self: Aggregation[Number]) -> Floating: ...
+    def mean(self) -> Any:
         """The arithmetic mean."""
-        number: Number = self._take("mean")
-        return number
+        return self._take("mean")
 
-    def std(self, ddof: int = 1) -> Number:
+    def std(self: Aggregation[Number | Bool], ddof: int = 1) -> Floating:
         """The standard deviation, of a sample unless `ddof` is 0."""
-        number: Number = self._take("std", ddof)
-        return number
+        return self._take("std", ddof)
 
-    def variance(self, ddof: int = 1) -> Number:
+    def variance(self: Aggregation[Number | Bool], ddof: int = 1) -> Floating:
         """The variance, of a sample unless `ddof` is 0."""
-        number: Number = self._take("var", ddof)
-        return number
+        return self._take("var", ddof)
 
-    def median(self) -> Number:
+    @overload
+    def median(self: Aggregation[Duration]) -> Duration: ...
+    @overload
+    def median(self: Aggregation[Time]) -> Time: ...
+    @overload
+    def median(self: Aggregation[Calendar]) -> Timestamp: ...
+    @overload
+    def median(self: Aggregation[Integer | Float64 | Bool]) -> Float64: ...
+    @overload
+    def median(self: Aggregation[Number]) -> Floating: ...
+    def median(self) -> Any:
         """The middle value."""
-        number: Number = self._take("median")
-        return number
+        return self._take("median")
 
-    def percentile(self, percentile: float) -> Number:
+    @overload
+    def percentile(self: Aggregation[Duration], percentile: float) -> Duration: ...
+    @overload
+    def percentile(self: Aggregation[Time], percentile: float) -> Time: ...
+    @overload
+    def percentile(self: Aggregation[Calendar], percentile: float) -> Timestamp: ...
+    @overload
+    def percentile(self: Aggregation[Integer | Float64 | Bool], percentile: float) -> Float64: ...
+    @overload
+    def percentile(self: Aggregation[Number], percentile: float) -> Floating: ...
+    def percentile(self, percentile: float) -> Any:
         """The value below which a share (0 to 1) of the values lies, interpolated linearly."""
-        number: Number = self._take("quantile", percentile, interpolation="linear")
-        return number
+        return self._take("quantile", percentile, interpolation="linear")
 
-    def min(self) -> Any:
+    def min(self) -> C:
         """The smallest value."""
         return self._take("min")
 
-    def max(self) -> Any:
+    def max(self) -> C:
         """The greatest value."""
         return self._take("max")
 
-    def first(self) -> Any:
+    def first(self) -> C:
         """The first value in the order of the event timestamp, where the view has one."""
         return self._take("first")
 
-    def last(self) -> Any:
+    def last(self) -> C:
         """The last value in the order of the event timestamp, where the view has one."""
         return self._take("last")
 
-    def n_unique(self) -> Number:
+    def n_unique(self) -> Integer:
         """The number of different values."""
-        number: Number = self._take("n_unique")
-        return number
+        return self._take("n_unique")
 
-    def count_distinct(self) -> Number:
+    def count_distinct(self) -> Integer:
         """The name that `aligned` gives to `n_unique`."""
         return self.n_unique()
 
     def to_list(self) -> List:
         """All values, in the order of the event timestamp where the view has one."""
-        items: List = self._take("implode")
-        return items
+        return self._take("implode")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from aligned_dagster.errors import ContractError, DerivationError, UnknownMethodError, did_you_mean
 from aligned_dagster.features import constraints as rules
@@ -149,12 +149,14 @@ class Declared(NoValue, metaclass=ColumnType):
     def _state(self, **facts: Any) -> Self:
         return self.copy_with(facts=replace(self.facts, **facts))
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise UnknownMethodError(
-            f"A {type(self).__name__} column has no {name!r}.{self._instead_of(name)}{at(caller())}"
-        )
+    if not TYPE_CHECKING:  # a type checker would take every name for a method
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise UnknownMethodError(
+                f"A {type(self).__name__} column has no {name!r}.{self._instead_of(name)}{at(caller())}"
+            )
 
     def _instead_of(self, name: str) -> str:
         """What to write in place of a method that a column of this type does not have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
 
 from aligned_dagster.errors import ContractError
 from aligned_dagster.features.constraints import Reference, Unique
@@ -13,18 +13,18 @@ from aligned_dagster.features.expression import Expression
 from aligned_dagster.features.literals import Value, freeze
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.misuse import no_truth
-from aligned_dagster.features.operators import binary, unary
+from aligned_dagster.features.operators import Operators, binary
 from aligned_dagster.features.prediction import Prediction, PredictionKind
 
 if TYPE_CHECKING:
     from aligned_dagster.features.aggregation import Aggregation
-    from aligned_dagster.features.numeric import Float64, Number
+    from aligned_dagster.features.numeric import Float64, UInt64
     from aligned_dagster.features.truth import Bool
 
 F = TypeVar("F", bound="Feature")
 
 
-class Feature(Declared):
+class Feature(Operators, Declared):
     """One column of a contract, with what can be derived from a column of any type."""
 
     __slots__ = ()
@@ -32,7 +32,7 @@ class Feature(Declared):
     def __hash__(self) -> int:
         return object.__hash__(self)
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> NoReturn:
         raise no_truth()
 
     @property
@@ -80,13 +80,19 @@ class Feature(Declared):
         """The values in another type, as in `cast(Float32())`; a value that does not fit is an error when read."""
         return derive("cast", self, to.dtype.text)
 
-    def hash_value(self) -> Number:
+    def hash_value(self) -> UInt64:
         """A 64-bit hash of the value, the same on every platform for one version of polars."""
         return derive("hash", self)
 
+    @overload
+    def transform_polars(self, expression: Any, as_dtype: F, using: Sequence[Feature] = ()) -> F: ...
+    @overload
     def transform_polars(
-        self, expression: Any, as_dtype: F | None = None, using: Sequence[Feature] = ()
-    ) -> F:
+        self, expression: Any, as_dtype: None = None, using: Sequence[Feature] = ()
+    ) -> Any: ...
+    def transform_polars(
+        self, expression: Any, as_dtype: Feature | None = None, using: Sequence[Feature] = ()
+    ) -> Any:
         """Derive by a function of polars expressions: the escape hatch. See `aligned_dagster.transform_polars`.
 
         Args:
@@ -98,13 +104,13 @@ class Feature(Declared):
 
         return transform([self, *using], expression, as_dtype)
 
-    def aggregate(self) -> Aggregation:
+    def aggregate(self) -> Aggregation[Self]:
         """Start an aggregation over the rows of an entity, a window or a group."""
         from aligned_dagster.features.aggregation import Aggregation
 
         return Aggregation(self)
 
-    def agg(self) -> Aggregation:
+    def agg(self) -> Aggregation[Self]:
         """Short for `aggregate`."""
         return self.aggregate()
 
@@ -177,87 +183,3 @@ class Feature(Declared):
     def not_equals(self, other: Any) -> Bool:
         """The same as `!=`."""
         return binary("ne", self, other)
-
-    def __lt__(self, other: Any) -> Bool:
-        return binary("lt", self, other)
-
-    def __le__(self, other: Any) -> Bool:
-        return binary("le", self, other)
-
-    def __gt__(self, other: Any) -> Bool:
-        return binary("gt", self, other)
-
-    def __ge__(self, other: Any) -> Bool:
-        return binary("ge", self, other)
-
-    def __add__(self, other: Any) -> Feature:
-        return binary("add", self, other)
-
-    def __radd__(self, other: Any) -> Feature:
-        return binary("add", other, self)
-
-    def __sub__(self, other: Any) -> Feature:
-        return binary("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Feature:
-        return binary("sub", other, self)
-
-    def __mul__(self, other: Any) -> Feature:
-        return binary("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Feature:
-        return binary("mul", other, self)
-
-    def __truediv__(self, other: Any) -> Feature:
-        return binary("truediv", self, other)
-
-    def __rtruediv__(self, other: Any) -> Feature:
-        return binary("truediv", other, self)
-
-    def __floordiv__(self, other: Any) -> Feature:
-        return binary("floordiv", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Feature:
-        return binary("floordiv", other, self)
-
-    def __mod__(self, other: Any) -> Feature:
-        return binary("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Feature:
-        return binary("mod", other, self)
-
-    def __pow__(self, other: Any) -> Feature:
-        return binary("pow", self, other)
-
-    def __rpow__(self, other: Any) -> Feature:
-        return binary("pow", other, self)
-
-    def __neg__(self) -> Feature:
-        return unary("neg", self)
-
-    def __pos__(self) -> Feature:
-        return unary("pos", self)
-
-    def __abs__(self) -> Feature:
-        return unary("abs", self)
-
-    def __and__(self, other: Any) -> Bool:
-        return binary("and_", self, other)
-
-    def __rand__(self, other: Any) -> Bool:
-        return binary("and_", other, self)
-
-    def __or__(self, other: Any) -> Bool:
-        return binary("or_", self, other)
-
-    def __ror__(self, other: Any) -> Bool:
-        return binary("or_", other, self)
-
-    def __xor__(self, other: Any) -> Bool:
-        return binary("xor", self, other)
-
-    def __rxor__(self, other: Any) -> Bool:
-        return binary("xor", other, self)
-
-    def __invert__(self) -> Bool:
-        return unary("not_", self)

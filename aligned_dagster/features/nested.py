@@ -13,7 +13,7 @@ from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.text import Sized
 
 if TYPE_CHECKING:
-    from aligned_dagster.features.numeric import Number
+    from aligned_dagster.features.numeric import Integer, Number
     from aligned_dagster.features.text import String
     from aligned_dagster.features.truth import Bool
 
@@ -57,7 +57,7 @@ class List(Sized):
         """The last item; null in an empty list."""
         return self.at_index(-1)
 
-    def length(self) -> Number:
+    def length(self) -> Integer:
         """The number of items."""
         return derive("list.len", self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from aligned_dagster.errors import ContractError
 from aligned_dagster.features import constraints as rules
@@ -14,6 +14,13 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.feature import Feature
 from aligned_dagster.features.literals import Value
 from aligned_dagster.features.location import at, caller
+from aligned_dagster.features.operator_types import (
+    DecimalOperators,
+    Float64Operators,
+    FloatingOperators,
+    IntegerOperators,
+    NumberOperators,
+)
 from aligned_dagster.features.operators import binary, unary
 
 if TYPE_CHECKING:
@@ -56,7 +63,7 @@ class Ordered(Feature):
 
     def is_between(self, lower: Any, upper: Any) -> Bool:
         """Whether the value lies between two others, both included."""
-        return (self >= lower) & (self <= upper)
+        return binary("and_", binary("ge", self, lower), binary("le", self, upper))
 
     def clip(self, lower: Value = None, upper: Value = None) -> Self:
         """The value, or the nearer bound where it lies outside."""
@@ -65,132 +72,84 @@ class Ordered(Feature):
         return derive("clip", self, lower, upper)
 
 
-class Number(Ordered):
+class Number(NumberOperators, Ordered):
     """What all numbers can do. Division of whole numbers gives Float64, as in polars."""
 
     __slots__ = ()
 
-    def __add__(self, other: Any) -> Number:
-        return binary("add", self, other)
-
-    def __radd__(self, other: Any) -> Number:
-        return binary("add", other, self)
-
-    def __sub__(self, other: Any) -> Number:
-        return binary("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Number:
-        return binary("sub", other, self)
-
-    def __mul__(self, other: Any) -> Number:
-        return binary("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Number:
-        return binary("mul", other, self)
-
-    def __truediv__(self, other: Any) -> Number:
-        return binary("truediv", self, other)
-
-    def __rtruediv__(self, other: Any) -> Number:
-        return binary("truediv", other, self)
-
-    def __floordiv__(self, other: Any) -> Number:
-        return binary("floordiv", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Number:
-        return binary("floordiv", other, self)
-
-    def __mod__(self, other: Any) -> Number:
-        return binary("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Number:
-        return binary("mod", other, self)
-
-    def __pow__(self, other: Any) -> Number:
-        return binary("pow", self, other)
-
-    def __rpow__(self, other: Any) -> Number:
-        return binary("pow", other, self)
-
-    def __neg__(self) -> Number:
-        return unary("neg", self)
-
-    def __abs__(self) -> Number:
-        return unary("abs", self)
-
-    def abs(self) -> Number:
+    def abs(self) -> Self:
         """The value without its sign."""
         return unary("abs", self)
 
-    def sign(self) -> Number:
+    def sign(self) -> Self:
         """-1, 0 or 1."""
         return derive("sign", self)
 
-    def round(self, decimals: int = 0) -> Number:
+    def round(self, decimals: int = 0) -> Self:
         """The nearest value with so many decimals; halves go to the even neighbour."""
         return derive("round", self, decimals)
 
-    def ceil(self) -> Number:
+    def ceil(self) -> Self:
         """The next whole number above."""
         return derive("ceil", self)
 
-    def floor(self) -> Number:
+    def floor(self) -> Self:
         """The next whole number below."""
         return derive("floor", self)
 
-    def sqrt(self) -> Number:
+    def sqrt(self) -> Floating:
         """Square root; NaN for negative values."""
         return derive("sqrt", self)
 
-    def cbrt(self) -> Number:
+    def cbrt(self) -> Floating:
         """Cube root."""
         return derive("cbrt", self)
 
-    def exp(self) -> Number:
+    def exp(self) -> Floating:
         """e to the power of the value."""
         return derive("exp", self)
 
-    def log(self, base: float | None = None) -> Number:
+    def log(self, base: float | None = None) -> Floating:
         """Logarithm; natural if no base is given."""
         return derive("log", self) if base is None else derive("log", self, base)
 
-    def log10(self) -> Number:
+    def log10(self) -> Floating:
         """Logarithm to the base of 10."""
         return derive("log10", self)
 
-    def log1p(self) -> Number:
+    def log1p(self) -> Floating:
         """Natural logarithm of one plus the value."""
         return derive("log1p", self)
 
-    def sin(self) -> Number:
+    def sin(self) -> Floating:
         """Sine of an angle in radians."""
         return derive("sin", self)
 
-    def cos(self) -> Number:
+    def cos(self) -> Floating:
         """Cosine of an angle in radians."""
         return derive("cos", self)
 
-    def tan(self) -> Number:
+    def tan(self) -> Floating:
         """Tangent of an angle in radians."""
         return derive("tan", self)
 
-    def arcsin(self) -> Number:
+    def arcsin(self) -> Floating:
         """Angle in radians whose sine is the value."""
         return derive("arcsin", self)
 
-    def arccos(self) -> Number:
+    def arccos(self) -> Floating:
         """Angle in radians whose cosine is the value."""
         return derive("arccos", self)
 
-    def arctan(self) -> Number:
+    def arctan(self) -> Floating:
         """Angle in radians whose tangent is the value."""
         return derive("arctan", self)
 
-    def degrees(self) -> Number:
+    def degrees(self) -> Floating:
         """An angle in radians, in degrees."""
         return derive("degrees", self)
 
-    def radians(self) -> Number:
+    def radians(self) -> Floating:
         """An angle in degrees, in radians."""
         return derive("radians", self)
 
@@ -234,93 +193,112 @@ class Number(Ordered):
         interval = when(self > breaks[-1]).then(names[-1]).otherwise(None)
         for end, name in zip(reversed(breaks), reversed(names[:-1]), strict=True):
             interval = when(self <= end).then(name).otherwise(interval)
-        return cast("String", interval)
+        return interval
 
     def one_hot_encode(self, values: Sequence[Value]) -> tuple[Bool, ...]:
         """One truth value per value given, in order."""
         return tuple(self == value for value in values)
 
 
-class Int8(Number):
-    """A whole number from -128 to 127."""
+class Integer(IntegerOperators, Number):
+    """What all whole numbers can do."""
 
     __slots__ = ()
-    kind: ClassVar[str] = "int8"
 
     def __init__(self) -> None:
         super().__init__(DataType(self.kind))
 
 
-class Int16(Int8):
+class Floating(FloatingOperators, Number):
+    """What all floating point numbers can do."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(DataType(self.kind))
+
+
+class Int8(Integer):
+    """A whole number from -128 to 127."""
+
+    __slots__ = ()
+    kind: ClassVar[str] = "int8"
+
+
+class Int16(Integer):
     """A whole number of 16 bits."""
 
     __slots__ = ()
     kind: ClassVar[str] = "int16"
 
 
-class Int32(Int8):
+class Int32(Integer):
     """A whole number of 32 bits."""
 
     __slots__ = ()
     kind: ClassVar[str] = "int32"
 
 
-class Int64(Int8):
+class Int64(Integer):
     """A whole number of 64 bits."""
 
     __slots__ = ()
     kind: ClassVar[str] = "int64"
 
 
-class UInt8(Int8):
+class UInt8(Integer):
     """A whole number from 0 to 255."""
 
     __slots__ = ()
     kind: ClassVar[str] = "uint8"
 
 
-class UInt16(Int8):
+class UInt16(Integer):
     """A whole number of 16 bits that is not negative."""
 
     __slots__ = ()
     kind: ClassVar[str] = "uint16"
 
 
-class UInt32(Int8):
+class UInt32(Integer):
     """A whole number of 32 bits that is not negative."""
 
     __slots__ = ()
     kind: ClassVar[str] = "uint32"
 
 
-class UInt64(Int8):
+class UInt64(Integer):
     """A whole number of 64 bits that is not negative."""
 
     __slots__ = ()
     kind: ClassVar[str] = "uint64"
 
 
-class Float64(Int8):
+class Float64(Float64Operators, Floating):
     """A floating point number of 64 bits."""
 
     __slots__ = ()
     kind: ClassVar[str] = "float64"
 
 
-class Float(Float64):
-    """A floating point number of 64 bits, by its shorter name."""
+if TYPE_CHECKING:
+    Float = Float64  # what is derived of a Float is a Float64, and is no less
+else:
 
-    __slots__ = ()
+    class Float(Float64):
+        """A floating point number of 64 bits, by its shorter name."""
+
+        __slots__ = ()
 
 
-class Float32(Int8):
+class Float32(Floating):
     """A floating point number of 32 bits."""
 
     __slots__ = ()
     kind: ClassVar[str] = "float32"
 
 
-class Decimal(Number):
+class Decimal(DecimalOperators, Number):
     """An exact decimal number.
 
     Args:

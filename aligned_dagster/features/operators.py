@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from aligned_dagster.errors import DerivationError
@@ -65,6 +65,98 @@ def unary(method: str, operand: Declared) -> Any:
     if method == "pos":
         return feature_of(operand.dtype).copy_with(tree=Leaf(operand))
     return derive(method, operand)
+
+
+class Operators:
+    """The operators of every column. Which of them a type has is told to type checkers in `operator_types`."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # a type checker would take them for operators that all types have
+
+        def __lt__(self, other: Any) -> Any:
+            return binary("lt", self, other)
+
+        def __le__(self, other: Any) -> Any:
+            return binary("le", self, other)
+
+        def __gt__(self, other: Any) -> Any:
+            return binary("gt", self, other)
+
+        def __ge__(self, other: Any) -> Any:
+            return binary("ge", self, other)
+
+        def __add__(self, other: Any) -> Any:
+            return binary("add", self, other)
+
+        def __radd__(self, other: Any) -> Any:
+            return binary("add", other, self)
+
+        def __sub__(self, other: Any) -> Any:
+            return binary("sub", self, other)
+
+        def __rsub__(self, other: Any) -> Any:
+            return binary("sub", other, self)
+
+        def __mul__(self, other: Any) -> Any:
+            return binary("mul", self, other)
+
+        def __rmul__(self, other: Any) -> Any:
+            return binary("mul", other, self)
+
+        def __truediv__(self, other: Any) -> Any:
+            return binary("truediv", self, other)
+
+        def __rtruediv__(self, other: Any) -> Any:
+            return binary("truediv", other, self)
+
+        def __floordiv__(self, other: Any) -> Any:
+            return binary("floordiv", self, other)
+
+        def __rfloordiv__(self, other: Any) -> Any:
+            return binary("floordiv", other, self)
+
+        def __mod__(self, other: Any) -> Any:
+            return binary("mod", self, other)
+
+        def __rmod__(self, other: Any) -> Any:
+            return binary("mod", other, self)
+
+        def __pow__(self, other: Any) -> Any:
+            return binary("pow", self, other)
+
+        def __rpow__(self, other: Any) -> Any:
+            return binary("pow", other, self)
+
+        def __and__(self, other: Any) -> Any:
+            return binary("and_", self, other)
+
+        def __rand__(self, other: Any) -> Any:
+            return binary("and_", other, self)
+
+        def __or__(self, other: Any) -> Any:
+            return binary("or_", self, other)
+
+        def __ror__(self, other: Any) -> Any:
+            return binary("or_", other, self)
+
+        def __xor__(self, other: Any) -> Any:
+            return binary("xor", self, other)
+
+        def __rxor__(self, other: Any) -> Any:
+            return binary("xor", other, self)
+
+        def __neg__(self) -> Any:
+            return unary("neg", self)
+
+        def __pos__(self) -> Any:
+            return unary("pos", self)
+
+        def __abs__(self) -> Any:
+            return unary("abs", self)
+
+        def __invert__(self) -> Any:
+            return unary("not_", self)
 
 
 def _has_meaning(method: str, left: str, right: str) -> bool:

@@ -14,43 +14,50 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.feature import Feature
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.numeric import Ordered
+from aligned_dagster.features.operator_types import (
+    CalendarOperators,
+    DateOperators,
+    DurationOperators,
+    TimeOperators,
+    TimestampOperators,
+)
 
 if TYPE_CHECKING:
-    from aligned_dagster.features.numeric import Number
+    from aligned_dagster.features.numeric import Integer
     from aligned_dagster.features.text import String
     from aligned_dagster.features.truth import Bool
 
 
-class Calendar(Ordered):
+class Calendar(CalendarOperators, Ordered):
     """What a date and a timestamp share; a timestamp tells the fields in its own zone."""
 
     __slots__ = ()
 
-    def year(self) -> Number:
+    def year(self) -> Integer:
         """The year."""
         return derive("dt.year", self)
 
-    def quarter(self) -> Number:
+    def quarter(self) -> Integer:
         """The quarter, 1 to 4."""
         return derive("dt.quarter", self)
 
-    def month(self) -> Number:
+    def month(self) -> Integer:
         """The month, 1 to 12."""
         return derive("dt.month", self)
 
-    def week(self) -> Number:
+    def week(self) -> Integer:
         """The ISO week, 1 to 53."""
         return derive("dt.week", self)
 
-    def weekday(self) -> Number:
+    def weekday(self) -> Integer:
         """The ISO day of the week: Monday is 1, Sunday 7."""
         return derive("dt.weekday", self)
 
-    def day(self) -> Number:
+    def day(self) -> Integer:
         """The day of the month, from 1."""
         return derive("dt.day", self)
 
-    def day_of_year(self) -> Number:
+    def day_of_year(self) -> Integer:
         """The day of the year, from 1."""
         return derive("dt.ordinal_day", self)
 
@@ -63,7 +70,7 @@ class Calendar(Ordered):
         return derive("dt.strftime", self, format)
 
 
-class Date(Calendar):
+class Date(DateOperators, Calendar):
     """A day."""
 
     __slots__ = ()
@@ -77,7 +84,7 @@ class Date(Calendar):
         return derive("dt.truncate", self, every)
 
 
-class Timestamp(Calendar):
+class Timestamp(TimestampOperators, Calendar):
     """A point in time, to the microsecond.
 
     Args:
@@ -91,15 +98,15 @@ class Timestamp(Calendar):
     def __init__(self, time_zone: str | None = "UTC") -> None:
         super().__init__(DataType("timestamp", time_zone=check_zone(time_zone)), self._role)
 
-    def hour(self) -> Number:
+    def hour(self) -> Integer:
         """The hour, 0 to 23."""
         return derive("dt.hour", self)
 
-    def minute(self) -> Number:
+    def minute(self) -> Integer:
         """The minute, 0 to 59."""
         return derive("dt.minute", self)
 
-    def second(self) -> Number:
+    def second(self) -> Integer:
         """The second, 0 to 59."""
         return derive("dt.second", self)
 
@@ -124,7 +131,7 @@ class Timestamp(Calendar):
         """
         return derive("dt.convert_time_zone", self, check_zone(time_zone))
 
-    def unix_time(self, unit: str = "s") -> Number:
+    def unix_time(self, unit: str = "s") -> Integer:
         """Seconds ("s"), milliseconds ("ms") or microseconds ("us") since 1970-01-01 UTC."""
         return derive("dt.epoch", self, unit)
 
@@ -177,7 +184,7 @@ class CreatedTimestamp(Timestamp):
     _role: ClassVar[Facts] = Facts(role="created_timestamp")
 
 
-class Time(Ordered):
+class Time(TimeOperators, Ordered):
     """A time of day."""
 
     __slots__ = ()
@@ -186,16 +193,16 @@ class Time(Ordered):
     def __init__(self) -> None:
         super().__init__(DataType("time"))
 
-    def hour(self) -> Number:
+    def hour(self) -> Integer:
         """The hour, 0 to 23."""
         return derive("dt.hour", self)
 
-    def minute(self) -> Number:
+    def minute(self) -> Integer:
         """The minute, 0 to 59."""
         return derive("dt.minute", self)
 
 
-class Duration(Ordered):
+class Duration(DurationOperators, Ordered):
     """A span of time, to the microsecond: what the difference of two timestamps is."""
 
     __slots__ = ()
@@ -204,19 +211,19 @@ class Duration(Ordered):
     def __init__(self) -> None:
         super().__init__(DataType("duration"))
 
-    def total_seconds(self) -> Number:
+    def total_seconds(self) -> Integer:
         """The whole seconds of it."""
         return derive("dt.total_seconds", self)
 
-    def total_minutes(self) -> Number:
+    def total_minutes(self) -> Integer:
         """The whole minutes of it."""
         return derive("dt.total_minutes", self)
 
-    def total_hours(self) -> Number:
+    def total_hours(self) -> Integer:
         """The whole hours of it."""
         return derive("dt.total_hours", self)
 
-    def total_days(self) -> Number:
+    def total_days(self) -> Integer:
         """The whole days of it."""
         return derive("dt.total_days", self)
 

@@ -13,11 +13,12 @@ from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.feature import F, Feature
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.numeric import Ordered
+from aligned_dagster.features.operator_types import TextOperators
 from aligned_dagster.features.prediction import Prediction
 
 if TYPE_CHECKING:
     from aligned_dagster.features.nested import List
-    from aligned_dagster.features.numeric import Float64, Int64, Number
+    from aligned_dagster.features.numeric import Float64, Int64, Integer
     from aligned_dagster.features.temporal import Date, Timestamp
     from aligned_dagster.features.truth import Bool
 
@@ -42,7 +43,7 @@ def _length(length: int) -> int:
     return length
 
 
-class String(Ordered, Sized):
+class String(TextOperators, Ordered, Sized):
     """Text."""
 
     __slots__ = ()
@@ -133,15 +134,15 @@ class String(Ordered, Sized):
         """What a group of a pattern matches first; null where nothing does."""
         return derive("str.extract", self, rules.check_pattern(pattern), group)
 
-    def find(self, pattern: str, literal: bool = True) -> Number:
+    def find(self, pattern: str, literal: bool = True) -> Integer:
         """Byte offset of the first match; null where there is none."""
         return derive("str.find", self, pattern, literal=literal)
 
-    def count_matches(self, pattern: str, literal: bool = False) -> Number:
+    def count_matches(self, pattern: str, literal: bool = False) -> Integer:
         """How often a pattern is found."""
         return derive("str.count_matches", self, pattern, literal=literal)
 
-    def len_chars(self) -> Number:
+    def len_chars(self) -> Integer:
         """The number of characters."""
         return derive("str.len_chars", self)
 
@@ -186,7 +187,7 @@ class String(Ordered, Sized):
         """One truth value per value given, in order: `is_male, is_female = sex.one_hot_encode(["male", "female"])`."""
         return tuple(self == value for value in values)
 
-    def ordinal_categories(self, values: Sequence[str]) -> Number:
+    def ordinal_categories(self, values: Sequence[str]) -> Integer:
         """The place of the value in a list, from 0; null where it is not in it."""
         numbered = {value: number for number, value in enumerate(values)}
         return derive("replace_strict", self, numbered, default=None)
@@ -199,7 +200,7 @@ class UUID(String):
     kind: ClassVar[str] = "uuid"
 
 
-class Json(Feature):
+class Json(TextOperators, Feature):
     """A JSON document, as text."""
 
     __slots__ = ()

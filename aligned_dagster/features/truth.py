@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from aligned_dagster.errors import DerivationError
 from aligned_dagster.features.deriving import constant, derive, nothing
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.features.feature import F, Feature
 from aligned_dagster.features.location import at, caller
+from aligned_dagster.features.operator_types import BoolOperators
 from aligned_dagster.features.operators import binary
 
+if TYPE_CHECKING:
+    from aligned_dagster.features.numeric import Float64, Integer, Number
+    from aligned_dagster.features.operator_types import AnyNumber
+    from aligned_dagster.features.text import String
 
-class Bool(Feature):
+C = TypeVar("C", bound=Feature, covariant=True)
+
+
+class Bool(BoolOperators, Feature):
     """True or false.
 
     >>> from aligned_dagster import Int32
@@ -35,18 +43,38 @@ class Bool(Feature):
         """The same as `|`."""
         return binary("or_", self, other)
 
-    def then(self, value: Any) -> Then:
+    @overload
+    def then(self, value: F) -> Then[F]: ...
+    @overload
+    def then(self, value: str) -> Then[String]: ...
+    @overload
+    def then(self, value: bool) -> Then[Bool]: ...  # type: ignore[overload-overlap]  # a bool is an int to Python
+    @overload
+    def then(self, value: int) -> Then[Integer]: ...
+    @overload
+    def then(self, value: float) -> Then[Float64]: ...
+    @overload
+    def then(self, value: Any) -> Then[Any]: ...
+    def then(self, value: Any) -> Then[Any]:
         """Start a choice, as in `is_late.then("late").otherwise("on time")`."""
         return Then(self, value)
 
 
-class Then:
+class Then(Generic[C]):
     """A choice that lacks its other half; `otherwise` completes it."""
 
     def __init__(self, condition: Bool, value: Any) -> None:
         self._condition = condition
         self._value = value
 
+    @overload
+    def otherwise(self: Then[Integer], value: int | Integer | None) -> Integer: ...
+    @overload
+    def otherwise(self: Then[Float64], value: AnyNumber | None) -> Float64: ...
+    @overload
+    def otherwise(self: Then[Number], value: AnyNumber | None) -> Number: ...
+    @overload
+    def otherwise(self, value: Any) -> C: ...
     def otherwise(self, value: Any) -> Any:
         """The value where the condition is false or null; a feature of the type that both share.
 
@@ -62,7 +90,19 @@ class When:
     def __init__(self, condition: Bool) -> None:
         self._condition = condition
 
-    def then(self, value: Any) -> Then:
+    @overload
+    def then(self, value: F) -> Then[F]: ...
+    @overload
+    def then(self, value: str) -> Then[String]: ...
+    @overload
+    def then(self, value: bool) -> Then[Bool]: ...  # type: ignore[overload-overlap]  # a bool is an int to Python
+    @overload
+    def then(self, value: int) -> Then[Integer]: ...
+    @overload
+    def then(self, value: float) -> Then[Float64]: ...
+    @overload
+    def then(self, value: Any) -> Then[Any]: ...
+    def then(self, value: Any) -> Then[Any]:
         """The value where the condition is true."""
         return Then(self._condition, value)
 
@@ -80,24 +120,48 @@ def when(condition: Bool) -> When:
     return When(condition)
 
 
-def coalesce(first: F, *others: Any) -> F:
+@overload
+def coalesce(first: Integer, *others: int | Integer | None) -> Integer: ...
+@overload
+def coalesce(first: Float64, *others: AnyNumber | None) -> Float64: ...
+@overload
+def coalesce(first: Number, *others: AnyNumber | None) -> Number: ...
+@overload
+def coalesce(first: F, *others: Any) -> F: ...
+def coalesce(first: Feature, *others: Any) -> Any:
     """The first of these that is not null, row by row."""
-    return cast(F, derive("coalesce", *_alike("coalesce", first, *others)))
+    return derive("coalesce", *_alike("coalesce", first, *others))
 
 
-def concat_str(*parts: Any, separator: str = "") -> Any:
+def concat_str(*parts: Any, separator: str = "") -> String:
     """The texts of several columns in one, null where one of them is null."""
     return derive("concat_str", *(_operand(part) for part in parts), separator=separator)
 
 
-def max_of(first: F, *others: Any) -> F:
+@overload
+def max_of(first: Integer, *others: int | Integer | None) -> Integer: ...
+@overload
+def max_of(first: Float64, *others: AnyNumber | None) -> Float64: ...
+@overload
+def max_of(first: Number, *others: AnyNumber | None) -> Number: ...
+@overload
+def max_of(first: F, *others: Any) -> F: ...
+def max_of(first: Feature, *others: Any) -> Any:
     """The greatest of several columns, row by row; null counts as absent."""
-    return cast(F, derive("max_horizontal", *_alike("max_of", first, *others)))
+    return derive("max_horizontal", *_alike("max_of", first, *others))
 
 
-def min_of(first: F, *others: Any) -> F:
+@overload
+def min_of(first: Integer, *others: int | Integer | None) -> Integer: ...
+@overload
+def min_of(first: Float64, *others: AnyNumber | None) -> Float64: ...
+@overload
+def min_of(first: Number, *others: AnyNumber | None) -> Number: ...
+@overload
+def min_of(first: F, *others: Any) -> F: ...
+def min_of(first: Feature, *others: Any) -> Any:
     """The smallest of several columns, row by row; null counts as absent."""
-    return cast(F, derive("min_horizontal", *_alike("min_of", first, *others)))
+    return derive("min_horizontal", *_alike("min_of", first, *others))
 
 
 def _operand(value: Any) -> Feature:

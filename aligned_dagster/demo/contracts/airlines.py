@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligned_dagster import FileSource, String, feature_view
+from aligned_dagster import FileSource, String, TypedView, feature_view
 from aligned_dagster.demo.nycflights import CSV, data_file
 
 
@@ -11,7 +11,7 @@ from aligned_dagster.demo.nycflights import CSV, data_file
     tags=["reference"],
     contacts=["flights@example.com"],
 )
-class Airlines:
+class Airlines(TypedView):
     """Airlines by their two-letter code."""
 
     carrier = String().as_entity().min_length(2).max_length(2).description("IATA code of the airline")

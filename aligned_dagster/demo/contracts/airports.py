@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligned_dagster import FileSource, Float, Int32, Int64, String, feature_view
+from aligned_dagster import FileSource, Float, Int32, Int64, String, TypedView, feature_view
 from aligned_dagster.demo.nycflights import CSV, data_file
 
 
@@ -15,7 +15,7 @@ from aligned_dagster.demo.nycflights import CSV, data_file
     tags=["reference"],
     contacts=["flights@example.com"],
 )
-class Airports:
+class Airports(TypedView):
     """Airports of the United States by their FAA code."""
 
     faa = String().as_entity().validate_regex("^[A-Z0-9]{3}$").description("FAA code")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aligned_dagster import Bool, Float, Int32, String, feature_view
+from aligned_dagster import Bool, Float, Int32, String, TypedView, feature_view
 from aligned_dagster.demo.contracts.airlines import Airlines
 from aligned_dagster.demo.contracts.flights import Flights
 
 
 @feature_view(source=Flights.join(Airlines, on="carrier"), contacts=["flights@example.com"])
-class CarrierSummary:
+class CarrierSummary(TypedView):
     """How each airline did in 2013; computed whenever it is read."""
 
     carrier = String().as_entity()

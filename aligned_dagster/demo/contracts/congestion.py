@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligned_dagster import Bool, EventTimestamp, Int32, String, feature_view
+from aligned_dagster import Bool, EventTimestamp, Int32, String, TypedView, feature_view
 from aligned_dagster.demo.contracts.flights import Flights
 from aligned_dagster.demo.storage import STORAGE
 
@@ -12,7 +12,7 @@ from aligned_dagster.demo.storage import STORAGE
     materialized_source=STORAGE.table("congestion"),
     contacts=["flights@example.com"],
 )
-class Congestion:
+class Congestion(TypedView):
     """Per airport and hour: the departures and delays of the hours before, that hour included."""
 
     origin = String().as_entity()

@@ -8,6 +8,7 @@ from aligned_dagster import (
     Float,
     Int32,
     String,
+    TypedView,
     coalesce,
     feature_view,
     rule,
@@ -25,7 +26,7 @@ from aligned_dagster.demo.storage import STORAGE
     materialized_source=STORAGE.table("departures"),
     contacts=["flights@example.com"],
 )
-class Departures:
+class Departures(TypedView):
     """Each flight beside the weather of its hour and what is known of its plane."""
 
     carrier = String().as_entity()

@@ -9,6 +9,7 @@ from aligned_dagster import (
     FileSource,
     Int32,
     String,
+    TypedView,
     feature_view,
     rule,
     when,
@@ -24,7 +25,7 @@ from aligned_dagster.demo.storage import STORAGE
     materialized_source=STORAGE.partitioned("flights", by=["origin"]),
     contacts=["flights@example.com"],
 )
-class Flights:
+class Flights(TypedView):
     """Every flight that was to leave New York City in 2013."""
 
     carrier = String().as_entity().reference_to(Airlines().carrier)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from aligned_dagster import Bool, EventTimestamp, Int32, String, feature_view
+from aligned_dagster import Bool, EventTimestamp, Int32, String, TypedView, feature_view
 from aligned_dagster.demo.contracts.flights import Flights
 from aligned_dagster.demo.storage import STORAGE
 
@@ -19,7 +19,7 @@ from aligned_dagster.demo.storage import STORAGE
     time_zone="America/New_York",
     contacts=["flights@example.com"],
 )
-class MonthlyCarriers:
+class MonthlyCarriers(TypedView):
     """One row for each airline and month of 2013; a month stays open for three days after its end."""
 
     carrier = String().as_entity()

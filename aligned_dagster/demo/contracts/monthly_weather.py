@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from aligned_dagster import Bool, EventTimestamp, Float, String, feature_view
+from aligned_dagster import Bool, EventTimestamp, Float, String, TypedView, feature_view
 from aligned_dagster.demo.contracts.weather import Weather
 from aligned_dagster.demo.storage import STORAGE
 
@@ -17,7 +17,7 @@ from aligned_dagster.demo.storage import STORAGE
     every="monthly",
     contacts=["weather@example.com"],
 )
-class MonthlyWeather:
+class MonthlyWeather(TypedView):
     """One row for each airport and month of 2013."""
 
     origin = String().as_entity().accepted_values(["EWR", "JFK", "LGA"])

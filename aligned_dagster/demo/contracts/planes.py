@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligned_dagster import FileSource, Int32, String, feature_view
+from aligned_dagster import FileSource, Int32, String, TypedView, feature_view
 from aligned_dagster.demo.nycflights import CSV, data_file
 from aligned_dagster.demo.storage import STORAGE
 
@@ -13,7 +13,7 @@ from aligned_dagster.demo.storage import STORAGE
     tags=["reference"],
     contacts=["flights@example.com"],
 )
-class Planes:
+class Planes(TypedView):
     """Planes that the FAA knows, by their tail number; every schema version is kept."""
 
     tailnum = String().as_entity().validate_starts_with("N").description("Tail number")

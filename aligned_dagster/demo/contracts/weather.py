@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligned_dagster import EventTimestamp, FileSource, Float, Int32, String, feature_view
+from aligned_dagster import EventTimestamp, FileSource, Float, Int32, String, TypedView, feature_view
 from aligned_dagster.demo.nycflights import CSV, data_file
 from aligned_dagster.demo.storage import STORAGE
 
@@ -13,7 +13,7 @@ from aligned_dagster.demo.storage import STORAGE
     on_violation="quarantine",
     contacts=["weather@example.com"],
 )
-class Weather:
+class Weather(TypedView):
     """Hourly readings at the three airports of New York City; a reading that cannot be is kept aside."""
 
     origin = String().as_entity().accepted_values(["EWR", "JFK", "LGA"]).description("Airport")

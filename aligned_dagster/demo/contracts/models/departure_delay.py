@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from aligned_dagster import EventTimestamp, ExposedModel, Int32, String, model_contract
+from aligned_dagster import EventTimestamp, ExposedModel, Int32, String, TypedModel, model_contract
 from aligned_dagster.demo.contracts.flights import Flights
 from aligned_dagster.demo.contracts.models.recent_delays import RecentDelays
 from aligned_dagster.demo.contracts.planes import Planes
@@ -44,7 +44,7 @@ flights, weather, planes, delays = Flights(), Weather(), Planes(), RecentDelays(
     acceptable_metrics={"roc_auc": 0.65},
     contacts=["flights@example.com"],
 )
-class DepartureDelay:
+class DepartureDelay(TypedModel):
     """How likely each flight of the last quarter is to leave more than a quarter of an hour late."""
 
     carrier = String().as_entity()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aligned_dagster import Bool, CreatedTimestamp, EventTimestamp, Int32, String, feature_view
+from aligned_dagster import Bool, CreatedTimestamp, EventTimestamp, Int32, String, TypedView, feature_view
 from aligned_dagster.demo.contracts.flights import Flights
 
 
 @feature_view(source=Flights, contacts=["flights@example.com"])
-class RecentDelays:
+class RecentDelays(TypedView):
     """Delays of the hours before the moment that is asked about; a flight that has not left yet does not count."""
 
     origin = String().as_entity()
