@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from aligned_dagster.sources.azure_blob_storage import AzureBlobConfig
     from aligned_dagster.sources.custom import CustomMethodDataSource
     from aligned_dagster.sources.docker_config import DockerConfig
+    from aligned_dagster.sources.engines.spark_config import SparkConfig
     from aligned_dagster.sources.exposed import ExposedModel
     from aligned_dagster.sources.in_memory_source import InMemorySource
     from aligned_dagster.sources.local import CsvConfig, DateFormatter, Directory, FileSource, ParquetConfig
@@ -111,6 +112,7 @@ __all__ = [
     "RedshiftSQLConfig",
     "RetrievalJob",
     "RetrievalRequest",
+    "SparkConfig",
     "String",
     "Struct",
     "Time",
@@ -162,6 +164,7 @@ _NAMES = {
     "sources.azure_blob_storage": "AzureBlobConfig",
     "sources.custom": "CustomMethodDataSource",
     "sources.docker_config": "DockerConfig",
+    "sources.engines.spark_config": "SparkConfig",
     "sources.exposed": "ExposedModel",
     "sources.in_memory_source": "InMemorySource",
     "sources.local": "CsvConfig DateFormatter Directory FileSource ParquetConfig",

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from aligned_dagster.quality.report import AuditReport
 
 
+MISFIT = "aligned misfit"
+"""Starts what a query of ours says, by a cast that fails, of a value that does not fit."""
+
+
 class AlignedError(Exception):
     """Base of every error that this package raises on purpose."""
 

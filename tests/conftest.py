@@ -17,10 +17,20 @@ from tools.servers.s3 import S3Server, juicefs_server, moto_server
 os.environ.setdefault("POLARS_CLOUD_RETRY_INIT_BACKOFF_MS", "10")
 os.environ.setdefault("POLARS_CLOUD_RETRY_MAX_BACKOFF_MS", "200")
 
-SLOW = ("operations", "daemon", "ui", "test_component.py", "test_crashes.py", "test_demo_storage.py")
+SLOW = (
+    "distributed",
+    "engines",
+    "operations",
+    "daemon",
+    "ui",
+    "test_component.py",
+    "test_crashes.py",
+    "test_demo_storage.py",
+)
 """Parts of the paths of modules that take minutes, each a whole deployment or a process for each test."""
 
 TOGETHER = {
+    "tests/engines/": "one Spark",
     "tests/operations/": "one deployment",
     "tests/ui/test_asset_page.py": "the demo",
     "tests/ui/test_checks_page.py": "the demo",

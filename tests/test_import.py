@@ -18,6 +18,8 @@ HEAVY = (
     "pandera",
     "numpy",
     "duckdb",
+    "narwhals",
+    "pyspark",
     "hypothesis",
     "psycopg",
     "adbc_driver_postgresql",

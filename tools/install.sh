@@ -2,6 +2,7 @@
 # Makes .venv where it is missing and installs into it, at the versions and hashes of requirements/:
 #   build   only the tools that install and build
 #   run     also what the demo runs on, and this project; other packages that are there stay
+#   spark   also Spark, and duckdb also DuckDB, for the demo on that engine
 #   dev     also what the tests and checks need; packages that the lock does not name are removed
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,7 +46,9 @@ uv=(.venv/bin/uv pip)
 flags=(-q --python "$python" --no-build-isolation)
 case $what in
     build) ;;
-    run) "${uv[@]}" install "${flags[@]}" --require-hashes --compile-bytecode -r requirements/run.txt ;;
+    run | spark | duckdb)
+        "${uv[@]}" install "${flags[@]}" --require-hashes --compile-bytecode -r "requirements/$what.txt"
+        ;;
     dev) "${uv[@]}" sync "${flags[@]}" --require-hashes --compile-bytecode requirements/dev.txt ;;
     *) fail "unknown set of requirements: $what" ;;
 esac
@@ -54,8 +57,9 @@ if [[ $what != build ]]; then
 fi
 
 case $what in
-    dev) touch .venv/build.stamp .venv/run.stamp .venv/dev.stamp ;;
+    dev) touch .venv/build.stamp .venv/run.stamp .venv/spark.stamp .venv/duckdb.stamp .venv/dev.stamp ;;
     run) touch .venv/build.stamp .venv/run.stamp ;;
+    spark | duckdb) touch .venv/build.stamp .venv/run.stamp ".venv/$what.stamp" ;;
     build) touch .venv/build.stamp ;;
 esac
 echo "Installed in $((SECONDS - started)) s"

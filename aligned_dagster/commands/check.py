@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _TITLES = {
     "file": "Contracts",
     "profile": "Profiles",
+    "engine": "Engines",
     "definitions": "Definitions",
     "credential": "Environment variables",
     "source": "Sources",
@@ -47,11 +48,12 @@ def check(as_json: bool) -> None:
 def _findings() -> list[Finding]:
     settings = project()
     from aligned_dagster.contracts.checking import check_files, check_places
-    from aligned_dagster.orchestration.project_check import check_definitions, check_profiles
+    from aligned_dagster.orchestration.project_check import check_definitions, check_engines, check_profiles
 
     store, files = check_files(settings.contract_globs())
     store, profiles = check_profiles(settings, store)
-    found = [*files, *profiles]
+    store, engines = check_engines(settings, store)
+    found = [*files, *profiles, *engines]
     if all(one.ok for one in found):  # otherwise it is known already why they cannot be loaded
         found.append(check_definitions(settings, store))
     return [*found, *check_places(store)]

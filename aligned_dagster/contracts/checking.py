@@ -18,7 +18,7 @@ from aligned_dagster.errors import AlignedError, SourceNotFoundError
 from aligned_dagster.sources.custom import CustomMethodDataSource
 from aligned_dagster.sources.source import DataSource
 
-Aspect = Literal["file", "profile", "definitions", "credential", "source", "storage"]
+Aspect = Literal["file", "profile", "engine", "definitions", "credential", "source", "storage"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Finding:
     """One thing that was looked at.
 
     Args:
-        aspect: "file" (contracts load and fit each other), "profile" (it replaces what contracts use), "definitions" (Dagster
-            can load them), "credential" (an environment variable is set), "source" (it is
-            there and has the columns) or "storage" (the materialized rows can be reached).
+        aspect: "file" (contracts load and fit each other), "profile" (it replaces what contracts use), "engine" (it is
+            installed and can compute them), "definitions" (Dagster can load them), "credential" (an environment variable is
+            set), "source" (it is there and has the columns) or "storage" (the materialized rows can be reached).
         subject: the file, the variable or the place.
         contracts: names of the contracts that need it.
         ok: whether it is as it should be.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 
+from aligned_dagster.contracts.rebuilding import rebuilt
 from aligned_dagster.errors import AlignedError, ConfigurationError, did_you_mean
 from aligned_dagster.sources.azure_location import AzureSettings
 from aligned_dagster.sources.s3_location import S3Settings
@@ -107,13 +108,18 @@ def connections_of(views: Iterable[FeatureView[Any]], names: Names = ()) -> dict
 
 def configs_of(view: FeatureView[Any]) -> list[Config]:
     """The configs in the source and the storages of a contract itself, each once; not those of contracts that it reads."""
+    return configs_in(_storages(view).values())
+
+
+def configs_in(storages: Iterable[object]) -> list[Config]:
+    """The configs in sources, each once; not those of contracts that they read."""
     found: dict[Config, None] = {}
 
     def note(config: Config) -> Config:
         found[plain(config)] = None
         return config
 
-    for storage in _storages(view).values():
+    for storage in storages:
         _walked(storage, note)
     return list(found)
 
@@ -149,17 +155,13 @@ def with_connections(
         new = swapped.get(plain(config))
         return config if new is None else _in_its_place(new, config)
 
-    made: dict[int, tuple[FeatureView[Any], FeatureView[Any]]] = {}
+    def elsewhere(view: FeatureView[Any]) -> FeatureView[Any]:
+        changed = {
+            name: new for name, old in _storages(view).items() if (new := _walked(old, swap)) is not old
+        }
+        return replace(view, **changed) if changed else view
 
-    def other(view: FeatureView[Any]) -> FeatureView[Any]:
-        if id(view) not in made:
-            made[id(view)] = (view, view)  # a contract that refers to itself finds itself
-            made[id(view)] = (view, _rebound(view, other, swap))
-        return made[id(view)][1]
-
-    for view in _upstream_first(views):
-        other(view)
-    return other
+    return rebuilt(views, elsewhere)
 
 
 def unknown_connection(name: str, known: Iterable[str]) -> ConfigurationError:
@@ -245,18 +247,6 @@ def _storages(view: FeatureView[Any]) -> dict[str, Any]:
     return {name: getattr(view, name) for name in names if getattr(view, name, None) is not None}
 
 
-def _rebound(
-    view: FeatureView[Any],
-    other: Callable[[FeatureView[Any]], FeatureView[Any]],
-    swap: Callable[[Config], Config],
-) -> FeatureView[Any]:
-    """The contract over other views and configs; itself where nothing changes."""
-    touched = any(other(upstream) is not upstream for upstream in view.upstream_views.values())
-    made = view.reading(other) if touched else view
-    changed = {name: new for name, old in _storages(made).items() if (new := _walked(old, swap)) is not old}
-    return replace(made, **changed) if changed else made
-
-
 def _walked(value: Any, swap: Callable[[Config], Config]) -> Any:
     """The value with every config in it swapped; the value itself where none is. Views in it are left as they are."""
     if is_config(value):
@@ -273,22 +263,3 @@ def _walked(value: Any, swap: Callable[[Config], Config]) -> Any:
         held = {key: _walked(item, swap) for key, item in value.items()}
         return held if any(held[key] is not value[key] for key in value) else value
     return value
-
-
-def _upstream_first(views: Iterable[FeatureView[Any]]) -> Iterator[FeatureView[Any]]:
-    """All views that can be reached, each after those that it reads or refers to."""
-    seen: set[int] = set()
-    done: set[int] = set()
-    waiting = [*views][::-1]
-    while waiting:
-        view = waiting[-1]
-        missing = [one for one in view.upstream_views.values() if id(one) not in seen]
-        if missing and id(view) not in done:
-            seen.add(id(view))
-            waiting.extend(missing)
-            continue
-        waiting.pop()
-        seen.add(id(view))
-        if id(view) not in done:
-            done.add(id(view))
-            yield view

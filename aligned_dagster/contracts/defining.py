@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
+from aligned_dagster.contracts.engines import check_engines
 from aligned_dagster.contracts.feature_view import FeatureView, as_source
 from aligned_dagster.contracts.partitioning import Every, check_windows
 from aligned_dagster.contracts.schema_check import check_fit
 from aligned_dagster.errors import ContractError, UnsupportedError, did_you_mean
 from aligned_dagster.features.compiling import Compiled, compile_class
 from aligned_dagster.features.constraints import OnViolation, Reference, check_on_violation
+from aligned_dagster.features.engines.names import Engine, check_engine
 from aligned_dagster.features.location import SourceLocation, at, caller
 from aligned_dagster.features.naming import check_name, snake_case
 from aligned_dagster.features.schema import Schema
@@ -38,6 +40,7 @@ def feature_view(
     lookback: timedelta | None = None,
     materialize_until: date | None = None,
     time_zone: str = "UTC",
+    engine: Engine | None = None,
 ) -> Callable[[type[T]], FeatureView[T]]:
     """Make a class of features a contract on the rows of a source.
 
@@ -58,9 +61,12 @@ def feature_view(
         materialize_until: the first day after the windows; they go on to the present if not given.
         lookback: how long after the end of a window rows of it may still arrive.
         time_zone: in whose days, weeks and months the windows are.
+        engine: "polars", "spark" or "duckdb": what computes and audits the rows when they are published. That of the store
+            or the deployment if not given; this one wherever it runs if it is.
 
     Raises:
         ContractError: the class states something that cannot be, or does not fit the view that it reads.
+        UnsupportedError: a column cannot be computed on the engine.
 
     >>> from aligned_dagster import Float, InMemorySource, Int32
     >>> people = InMemorySource.from_values({"id": [1, 2], "age": [17.0, 40.0]})
@@ -100,7 +106,7 @@ def feature_view(
         reads = as_source(source, title)
         check_fit(title, compiled.inputs, reads, location)
         _check_mapping(title, reads, [column.name for column in compiled.inputs.stored], location)
-        return FeatureView(
+        made = FeatureView(
             name=title,
             compiled=compiled,
             source=reads,
@@ -118,10 +124,13 @@ def feature_view(
             lookback=lookback,
             materialize_until=materialize_until,
             time_zone=check_zone(time_zone) or "UTC",
+            engine=None if engine is None else check_engine(engine, f"engine of {title}"),
             location=location,
             declaration=cls,
             referenced=referenced_views(compiled.schema),
         )
+        check_engines([made])
+        return made
 
     return decorate
 

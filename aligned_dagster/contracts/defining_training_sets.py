@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 from aligned_dagster.contracts.defining import check_materialisation
+from aligned_dagster.contracts.engines import check_engines
 from aligned_dagster.contracts.facts import Facts
 from aligned_dagster.contracts.feature_view import FeatureView
 from aligned_dagster.contracts.partitioning import Every
@@ -29,6 +30,7 @@ from aligned_dagster.contracts.training_source import TrainingSource, provenance
 from aligned_dagster.errors import ContractError, UnknownContractError
 from aligned_dagster.features.compiling import Compiled
 from aligned_dagster.features.constraints import OnViolation, check_on_violation
+from aligned_dagster.features.engines.names import Engine, check_engine
 from aligned_dagster.features.feature import Feature
 from aligned_dagster.features.location import at, caller
 from aligned_dagster.features.naming import check_name
@@ -65,6 +67,7 @@ class TrainingOptions(TypedDict, total=False):
     every: Every | None
     materialize_until: date | None
     time_zone: str
+    engine: Engine | None
 
 
 @overload
@@ -125,10 +128,13 @@ def training_set(
         every: length of the windows: "hourly", "daily", "weekly" (from Monday) or "monthly".
         materialize_until: the first day after the windows; they go on to the present if not given.
         time_zone: in whose days, weeks and months the windows are.
+        engine: "polars", "spark" or "duckdb": what joins and audits the rows when they are published. That of the store
+            or the deployment if not given, else polars. Rows are equal on every engine, so versions do not tell it.
 
     Raises:
         ContractError: something is missing or does not go together.
         RequestError: the facts lack a column, or two columns would have one name.
+        UnsupportedError: the features cannot be found on the engine.
 
     >>> from datetime import datetime, timezone
     >>> from aligned_dagster import EventTimestamp, Float, InMemorySource, Int32, feature_view
@@ -165,21 +171,6 @@ def training_set(
         return _defined(name or function.__name__, function, {"description": words, **options})
 
     return decorate
-
-
-def stored_at(place: Any, name: str, every: Every | None) -> DataSource | None:
-    """The source that keeps a set: one that is given, or Parquet in a directory.
-
-    Args:
-        place: a source, a directory, or None.
-        name: of the set.
-        every: the length of its windows, if it has any.
-    """
-    if not isinstance(place, Directory):
-        return place  # type: ignore[no-any-return]  # check_materialisation tells what can be written
-    if every is None:
-        return place.parquet_at(f"{name}.parquet")
-    return place.partitioned_parquet_at(name, [WINDOW])
 
 
 def _defined(name: str, facts: Any, options: TrainingOptions) -> TrainingSet[Any]:
@@ -237,7 +228,8 @@ def _defined(name: str, facts: Any, options: TrainingOptions) -> TrainingSet[Any
         split=split,
         provenance=told,
     )
-    return TrainingSet(
+    engine = options.get("engine")
+    made: TrainingSet[Any] = TrainingSet(
         name=title,
         compiled=compiled,
         source=source,
@@ -255,10 +247,14 @@ def _defined(name: str, facts: Any, options: TrainingOptions) -> TrainingSet[Any
         materialize_until=end,
         time_zone=zone,
         location=location,
+        engine=None if engine is None else check_engine(engine, f"engine of {title}"),
         target=None if truth is None else truth.name,
         splits=split,
         provenance=told,
     )
+    if engine is not None:
+        check_engines([made])
+    return made
 
 
 def _storage(place: Any, name: str, every: Every | None) -> DataSource | None:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
     from aligned_dagster.contracts.freshness import Freshness
     from aligned_dagster.contracts.query import FeatureViewQuery
+    from aligned_dagster.features.engines.names import Engine
+    from aligned_dagster.sources.engines.spark_config import SparkConfig
 
 T = TypeVar("T")
 _VIEW = "__aligned_view__"
@@ -59,6 +61,7 @@ _NOT_OF_THE_ROWS = (
     "automation",
     "acceptable_freshness",
     "unacceptable_freshness",
+    "engine",
 )
 """What a contract states that leaves its rows, and what is demanded of them, as they are."""
 
@@ -72,6 +75,8 @@ class FeatureView(Generic[T]):
         compiled: what the class states.
         source: where the rows come from.
         materialized_source: where the computed rows are kept; None for a virtual view.
+        engine: what computes and audits its rows when it is published; None where nothing says so, which is polars.
+        spark: how Spark is reached; by the environment if not given.
         declaration: the class that was decorated; None where the contract was read from JSON.
         referenced: name to view of what its references point to.
     """
@@ -93,6 +98,8 @@ class FeatureView(Generic[T]):
     lookback: timedelta | None = None
     materialize_until: date | None = None
     time_zone: str = "UTC"
+    engine: Engine | None = None
+    spark: SparkConfig | None = field(default=None, repr=False)
     location: SourceLocation | None = None
     declaration: type[T] | None = field(default=None, repr=False)
     referenced: Mapping[str, FeatureView[Any]] = field(default_factory=dict, repr=False)
@@ -158,6 +165,11 @@ class FeatureView(Generic[T]):
     def is_immutable(self) -> bool:
         """Whether rows that are stored never change."""
         return False
+
+    @property
+    def may_have_engine(self) -> bool:
+        """Whether another engine than polars can compute its rows."""
+        return True
 
     @property
     def storage(self) -> DataSource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -38,13 +38,7 @@ def with_features(
         provenance: for each view the columns to add that say which row was used; none if not given.
     """
     given = facts.collect_schema().names()
-    taken = {*given, *(target for want in wanted for target in want.columns)}
-    taken |= {name for one in provenance for name in one.columns}
-    told: Sequence[Provenance | None] = provenance or [None] * len(wanted)
-    asked = [
-        _Asked.of(want, number, one, taken, fact_timestamp)
-        for number, (want, one) in enumerate(zip(wanted, told, strict=True))
-    ]
+    asked = questions(given, wanted, fact_timestamp, provenance)
     here = [one for one in asked if not one.apart(fact_timestamp)]
     rows = facts
     if here:
@@ -55,8 +49,31 @@ def with_features(
     return rows.select(*given, *(column for one in asked for column in one.answer()))
 
 
+def questions(
+    given: Iterable[str],
+    wanted: Sequence[Wanted],
+    fact_timestamp: str | None,
+    provenance: Sequence[Provenance] = (),
+) -> list[Asked]:
+    """What is asked of each view, under names that are in nobody's way.
+
+    Args:
+        given: the columns of the facts.
+        wanted: what is asked of each view.
+        fact_timestamp: the facts' column with the time; None for the latest row of each entity.
+        provenance: for each view the columns to add that say which row was used; none if not given.
+    """
+    taken = {*given, *(target for want in wanted for target in want.columns)}
+    taken |= {name for one in provenance for name in one.columns}
+    told: Sequence[Provenance | None] = provenance or [None] * len(wanted)
+    return [
+        Asked.of(want, number, one, taken, fact_timestamp)
+        for number, (want, one) in enumerate(zip(wanted, told, strict=True))
+    ]
+
+
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """What is asked of one view, and the names that its columns have on the way: none that the facts know.
 
     Args:
@@ -78,7 +95,16 @@ class _Asked:
     @classmethod
     def of(
         cls, want: Wanted, number: int, told: Provenance | None, taken: set[str], fact_timestamp: str | None
-    ) -> _Asked:
+    ) -> Asked:
+        """The question to one view.
+
+        Args:
+            want: what is asked.
+            number: of the view in the request.
+            told: the columns that say which row was used; None where nobody asks.
+            taken: names that the facts and the answers have.
+            fact_timestamp: the facts' column with the time.
+        """
         schema, mark = want.view.schema, f"__{number}"
         while any(name.startswith(mark) for name in taken):
             mark = f"_{mark}"
@@ -93,12 +119,7 @@ class _Asked:
 
     def apart(self, fact_timestamp: str | None) -> bool:
         """Whether the rows are found otherwise than by the point-in-time join over all rows of the view."""
-        return self._aggregates(fact_timestamp) or self._by_storage()
-
-    def _aggregates(self, fact_timestamp: str | None) -> bool:
-        view = self.want.view
-        timed = fact_timestamp is not None and view.schema.event_timestamp is not None
-        return timed and bool(view.compiled.groupings) and view.is_virtual
+        return self.want.aggregates_at(fact_timestamp) or self._by_storage()
 
     def _by_storage(self) -> bool:
         view = self.want.view
@@ -107,12 +128,18 @@ class _Asked:
         tells = view.schema.event_timestamp in self.names or not view.storage.tells_times
         return self.found is None or tells
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns of the view that the point-in-time join reads."""
+        schema = self.want.view.schema
+        times = [name for name in (schema.event_timestamp, schema.created_timestamp) if name]
+        return tuple(dict.fromkeys([*schema.entities, *times, *self.names]))
+
     def lookup(self) -> Lookup:
         """The question to all rows of the view."""
         view, schema = self.want.view, self.want.view.schema
-        times = [name for name in (schema.event_timestamp, schema.created_timestamp) if name]
         return Lookup(
-            view.read(columns=dict.fromkeys([*schema.entities, *times, *self.names])),
+            view.read(columns=self.reads),
             {column: entity for entity, column in self.want.entities.items()},
             schema.event_timestamp,
             schema.created_timestamp,
@@ -133,7 +160,7 @@ class _Asked:
         entities = {entity: pl.col(aside[column]) for entity, column in self.want.entities.items()}
         asked = facts.rename(aside).with_columns(**entities)
         at = None if fact_timestamp is None else aside[fact_timestamp]
-        if self._aggregates(fact_timestamp):
+        if self.want.aggregates_at(fact_timestamp):
             assert at is not None
             rows = aggregated_at(view, asked, columns, at, self.found, self.max_age)
         else:

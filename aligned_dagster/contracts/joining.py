@@ -56,7 +56,7 @@ class JoinSource(ContractSource):
 
         return join_sources(self, other, on, how, left_on, right_on, suffix)
 
-    def _added(self) -> dict[str, str]:
+    def added(self) -> dict[str, str]:
         """Name in the join to name on the right side, of the columns that the right side adds."""
         if self.how in {"semi", "anti"}:
             return {}
@@ -71,11 +71,11 @@ class JoinSource(ContractSource):
     def columns(self) -> dict[str, DataType]:
         """All of the left side, then those that the right side adds."""
         right = self.right.columns()
-        return {**self.left.columns(), **{name: right[old] for name, old in self._added().items()}}
+        return {**self.left.columns(), **{name: right[old] for name, old in self.added().items()}}
 
     def rows(self, names: tuple[str, ...]) -> pl.LazyFrame:
         """The named columns of the joined rows."""
-        added = {name: old for name, old in self._added().items() if name in names}
+        added = {name: old for name, old in self.added().items() if name in names}
         times = [time for time in (self.left_time,) if time]
         wanted = dict.fromkeys([*self.left_on, *times, *(n for n in names if n in self.left.columns())])
         left = self.left.rows(tuple(wanted))
@@ -122,7 +122,7 @@ class JoinSource(ContractSource):
 
     def origins(self, column: str) -> Origins:
         """Those of the side that has the column."""
-        added = self._added()
+        added = self.added()
         return self.right.origins(added[column]) if column in added else self.left.origins(column)
 
     @property

@@ -74,6 +74,11 @@ class ModelContract(FeatureView[T]):
         return f"<model contract {self.name}: predicts {self.label.name if self.label else 'features'}>"
 
     @property
+    def may_have_engine(self) -> bool:
+        """False: models predict in Python."""
+        return False
+
+    @property
     def predictions(self) -> PredictionSource:
         """The source of its rows: the model over features of its facts."""
         assert isinstance(self.source, PredictionSource)

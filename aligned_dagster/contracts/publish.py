@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from aligned_dagster.contracts.engines import engine_of, needs_session
 from aligned_dagster.contracts.immutable import is_stored_already
+from aligned_dagster.contracts.staging_on import RowsOn, rows_on
 from aligned_dagster.contracts.window_keys import partition_condition
 from aligned_dagster.errors import AuditError, UnsupportedError
 from aligned_dagster.features.compiling import Compiled
@@ -26,6 +28,7 @@ from aligned_dagster.sources.source import Published, Staged, Writable, WriteMod
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.features.engines.names import Engine
 
 Frames = Mapping[str, pl.LazyFrame]
 
@@ -42,6 +45,8 @@ class Publication:
         counted: number of rows that readers see now, or what counts them.
         bytes: size of what is stored; None where nothing is, or where the storage does not tell.
         uri: where it is stored, or what a virtual view reads.
+        engine: what computed the rows; polars where they were given.
+        audited_on: what audited them.
     """
 
     report: AuditReport
@@ -50,6 +55,8 @@ class Publication:
     counted: int | Callable[[], int]
     bytes: int | None
     uri: str
+    engine: Engine = "polars"
+    audited_on: Engine = "polars"
 
     @cached_property
     def rows(self) -> int:
@@ -79,6 +86,9 @@ def publish(
     others just the columns of rules that they can break as well: a key or a unique column that may stand in several
     partitions, a rule for a share of the rows. Rows that stay as they are were audited when they were written.
 
+    The view's engine computes the rows, and audits them; those of an insert or upsert polars audits, beside the rows that
+    stay. Rows that are given are a matter of polars.
+
     Args:
         view: the contract. A virtual one is audited and nothing is written.
         frame: rows to publish in place of computing them; stored columns suffice, derived ones are added.
@@ -96,12 +106,43 @@ def publish(
         SourceError: a source could not be read or written; the old rows are still there.
         PublishError: a training set has other rows in one of the partitions.
     """
-    run = run_id or uuid.uuid4().hex[:12]
+    run, engine = run_id or uuid.uuid4().hex[:12], engine_of(view)
+    here = _Here(view, dict(references or {}), frames)
+    if frame is None and needs_session(engine):
+        with rows_on(view, engine, frames=frames, part=part, references=references) as computed:
+            return _publish(view, computed, here, mode, part, run=run, on_audit=on_audit, audit_all=audit_all)
     rows = view.compute(frames, part=part) if frame is None else completed(view, frame)
-    known = dict(references or {})
+    return _publish(view, rows, here, mode, part, run=run, on_audit=on_audit, audit_all=audit_all)
+
+
+def _publish(
+    view: FeatureView[Any],
+    computed: pl.LazyFrame | RowsOn,
+    here: _Here,
+    mode: WriteMode,
+    part: PartitionSlice | None,
+    *,
+    run: str,
+    on_audit: Callable[[AuditReport], None] | None,
+    audit_all: bool,
+) -> Publication:
+    """Audit and publish rows; see `publish`.
+
+    Args:
+        view: the contract.
+        computed: rows of polars, or of an engine.
+        here: audits with polars.
+        mode: "overwrite", "insert" or "upsert".
+        part: the partitions that they are.
+        run: names the quarantine.
+        on_audit: called once with the report.
+        audit_all: whether to audit the rows of partitions that do not change too.
+    """
     if view.materialized_source is None:
-        within = rows if part is None else rows.filter(part.predicate(view.schema))
-        return _audited_only(view, within, reference_frames(view, known, frames), on_audit)
+        if isinstance(computed, RowsOn):
+            return _audited_only(view, computed.audit(), on_audit, computed.engine)
+        within = computed if part is None else computed.filter(part.predicate(view.schema))
+        return _audited_only(view, here.audit(within), on_audit, "polars")
     if not isinstance(view.materialized_source, Writable):
         raise UnsupportedError(
             f"{view.name} is materialized to {view.materialized_source!r}, which can only be read."
@@ -110,27 +151,41 @@ def publish(
     where = None if part is None else partition_condition(view, part)
     if where is None and view.is_immutable:  # other writers wait from before what is stored is looked at
         where = pl.lit(True)
+    rows = computed if isinstance(computed, pl.LazyFrame) else computed.frame()
+    # What is inserted or upserted keeps rules only together with the rows that stay, which polars reads.
+    there = computed if isinstance(computed, RowsOn) and (mode == "overwrite" or where is not None) else None
+    engine: Engine = "polars" if isinstance(computed, pl.LazyFrame) else computed.engine
+    auditor: Engine = "polars" if there is None else there.engine
+
+    def done(
+        report: AuditReport, published: Published, quarantine: str | None, rows: int | Callable[[], int]
+    ) -> Publication:
+        return Publication(
+            report, published, quarantine, rows, published.bytes, published.uri, engine, auditor
+        )
+
     with _stage(target, rows, request, mode, where) as staged:
-        around = reference_frames(view, known, frames)
         whole = audit_all and where is None
         beyond = None if whole else staged.around
-        report = _audit(view, staged.frame if whole else staged.part, request, around, beyond)
+        seen = staged.frame if whole else staged.part
+        report = here.audit(seen, beyond) if there is None else there.audit()
         quarantine = None
         suspects = {outcome.name for outcome in (*report.blocking, *report.quarantined)}
         is_part = not whole and suspects.isdisjoint(report.beyond)
-        checked = staged.part if is_part else staged.frame
-        rows_apart = _split(view, checked, report, around) if _has_rows_to_keep_aside(report) else None
-        if rows_apart is not None:
+        rows_apart = None
+        if _has_rows_to_keep_aside(report):
+            checked = staged.part if is_part else staged.frame
+            rows_apart = here.split(checked, report) if there is None else there.split(report)
             quarantine = target.quarantine(rows_apart.bad, request, run)
         if on_audit is not None:
             on_audit(report)
         _raise_if_blocked(view, report, quarantine)
         if rows_apart is None:
             if view.is_immutable and is_stored_already(view, staged.part, part):
-                return _published(report, _as_stored(view), None, report.rows)
+                return done(report, _as_stored(view), None, report.rows)
             published = staged.publish()
             rows_now = report.rows if beyond is None else partial(_stored_rows, view)
-            return _published(report, published, quarantine, rows_now)
+            return done(report, published, quarantine, rows_now)
         good = rows_apart.good
         with explained(view.name, view.storage.uri):
             kept = _count(good)
@@ -144,15 +199,13 @@ def publish(
                 quarantine,
             )
         if view.is_immutable and is_stored_already(view, good, part):
-            return _published(report, _as_stored(view), quarantine, kept)
+            return done(report, _as_stored(view), quarantine, kept)
         if is_part:
             staged.keep_part(good)
         else:
             staged.keep(good)
         published = staged.publish()
-        return _published(
-            report, published, quarantine, kept if others is None else partial(_stored_rows, view)
-        )
+        return done(report, published, quarantine, kept if others is None else partial(_stored_rows, view))
 
 
 def write(view: FeatureView[Any], rows: pl.LazyFrame, mode: WriteMode) -> Publication:
@@ -207,31 +260,57 @@ def reference_frames(
     return found
 
 
-def _audit(
-    view: FeatureView[Any],
-    frame: pl.LazyFrame,
-    request: RetrievalRequest,
-    references: Frames,
-    around: Around | None = None,
-) -> AuditReport:
-    return audit(
-        frame,
-        request.schema,
-        contract=view.name,
-        on_violation=view.on_violation,
-        references=references,
-        around=around,
-    )
+@dataclass(frozen=True)
+class _Here:
+    """Audits rows with polars.
+
+    Args:
+        view: the contract.
+        known: rows of the views that references point to, where they are at hand.
+        frames: rows of upstream views that are at hand.
+    """
+
+    view: FeatureView[Any]
+    known: Frames
+    frames: Frames | None
+
+    @cached_property
+    def references(self) -> Frames:
+        return reference_frames(self.view, self.known, self.frames)
+
+    def audit(self, rows: pl.LazyFrame, around: Around | None = None) -> AuditReport:
+        return audit(
+            rows,
+            self.view.stored_request.schema,
+            contract=self.view.name,
+            on_violation=self.view.on_violation,
+            references=self.references,
+            around=around,
+        )
+
+    def split(self, rows: pl.LazyFrame, report: AuditReport) -> Split:
+        """The rows that break what the audit found broken, and the others."""
+        return split(
+            rows,
+            self.view.stored_request.schema,
+            contract=self.view.name,
+            on_violation=self.view.on_violation,
+            references=self.references,
+            include_blocking=bool(report.blocking),
+            checks=[outcome.name for outcome in (*report.blocking, *report.quarantined)],
+        )
 
 
 def _audited_only(
-    view: FeatureView[Any], rows: pl.LazyFrame, around: Frames, on_audit: Callable[[AuditReport], None] | None
+    view: FeatureView[Any],
+    report: AuditReport,
+    on_audit: Callable[[AuditReport], None] | None,
+    engine: Engine,
 ) -> Publication:
-    report = _audit(view, rows, view.stored_request, around)
     if on_audit is not None:
         on_audit(report)
     _raise_if_blocked(view, report, None)
-    return Publication(report, None, None, report.rows, None, view.source.uri)
+    return Publication(report, None, None, report.rows, None, view.source.uri, engine, engine)
 
 
 def _stage(
@@ -247,19 +326,6 @@ def _has_rows_to_keep_aside(report: AuditReport) -> bool:
     if any(not outcome.checked for outcome in report.blocking):
         return False
     return bool(report.blocking or report.quarantined)
-
-
-def _split(view: FeatureView[Any], frame: pl.LazyFrame, report: AuditReport, around: Frames) -> Split:
-    """The rows that break what the audit found broken, and the others."""
-    return split(
-        frame,
-        view.stored_request.schema,
-        contract=view.name,
-        on_violation=view.on_violation,
-        references=around,
-        include_blocking=bool(report.blocking),
-        checks=[outcome.name for outcome in (*report.blocking, *report.quarantined)],
-    )
 
 
 def _raise_if_blocked(view: FeatureView[Any], report: AuditReport, quarantine: str | None) -> None:
@@ -288,9 +354,3 @@ def _stored_rows(view: FeatureView[Any]) -> int:
     """The rows that are stored, by the footers of their files."""
     with explained(view.name, view.storage.uri):
         return _count(view.storage.all_data(view.stored_request))
-
-
-def _published(
-    report: AuditReport, published: Published, quarantine: str | None, rows: int | Callable[[], int]
-) -> Publication:
-    return Publication(report, published, quarantine, rows, published.bytes, published.uri)

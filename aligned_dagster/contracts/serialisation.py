@@ -31,6 +31,7 @@ from aligned_dagster.contracts.view_source import (
 from aligned_dagster.errors import ContractError, UnknownContractError, UnsupportedError
 from aligned_dagster.features.compiling import Compiled
 from aligned_dagster.features.declared import Grouping
+from aligned_dagster.features.engines.names import check_engine
 from aligned_dagster.features.expression import from_json, to_json
 from aligned_dagster.features.literals import value_from_json, value_to_json
 from aligned_dagster.features.schema import Schema
@@ -80,6 +81,7 @@ def view_to_json(view: FeatureView[Any], strict: bool = True) -> dict[str, Any]:
         "lookback": _seconds(view.lookback),
         "materialize_until": value_to_json(view.materialize_until),
         "time_zone": view.time_zone,
+        **({} if view.engine is None else {"engine": view.engine}),
     } | ({TRAINING_SET: set_to_json(view)} if isinstance(view, TrainingSet) else {})
 
 
@@ -120,6 +122,7 @@ def view_from_json(form: Mapping[str, Any], views: Views) -> FeatureView[Any]:
         lookback=_duration(form["lookback"]),
         materialize_until=value_from_json(form.get("materialize_until")),
         time_zone=form["time_zone"],
+        engine=check_engine(form["engine"], f"engine of {form['name']}") if "engine" in form else None,
     )
     referenced = {name: _view(name, views, made.name) for name in made.references() if name != made.name}
     object.__setattr__(made, "referenced", referenced)

@@ -72,16 +72,21 @@ class SplitByTime(Split):
     train_until: dt.date
     validate_until: dt.date | None = None
 
+    def ends(self) -> tuple[tuple[str, int], ...]:
+        """The parts but the last, each with the first moment that is not in it: microseconds since 1970 in UTC."""
+        until = self.train_until if self.validate_until is None else self.validate_until
+        return (("train", _microseconds(self.train_until)), ("validate", _microseconds(until)))
+
     def expression(self, schema: Schema) -> pl.Expr:
         """See `Split.expression`."""
         (time,) = self.columns(schema)
+        (train, first), (validate, second) = self.ends()
         now = moment(time, schema.polars[time], zone="UTC", unit="us")
-        until = self.train_until if self.validate_until is None else self.validate_until
         return (
-            pl.when(now < _microseconds(self.train_until))
-            .then(pl.lit("train"))
-            .when(now < _microseconds(until))
-            .then(pl.lit("validate"))
+            pl.when(now < first)
+            .then(pl.lit(train))
+            .when(now < second)
+            .then(pl.lit(validate))
             .when(now.is_not_null())
             .then(pl.lit("test"))
         )

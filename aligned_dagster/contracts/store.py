@@ -23,6 +23,7 @@ from aligned_dagster.contracts.connections import (
     with_connections,
 )
 from aligned_dagster.contracts.discovery import contract_files, views_in
+from aligned_dagster.contracts.engines import on_engine
 from aligned_dagster.contracts.facts import Facts, facts_frame
 from aligned_dagster.contracts.feature_view import FeatureView, view_of
 from aligned_dagster.contracts.freshness import Freshness
@@ -45,10 +46,12 @@ from aligned_dagster.errors import (
     did_you_mean,
 )
 from aligned_dagster.features.dtypes import DataType
+from aligned_dagster.features.engines.names import Engine, check_engine
 from aligned_dagster.features.location import at
 from aligned_dagster.features.schema import Column, Schema
 from aligned_dagster.request.job import RetrievalJob
 from aligned_dagster.sources import publishing
+from aligned_dagster.sources.engines.spark_config import SparkConfig
 from aligned_dagster.sources.frame import FrameSource
 from aligned_dagster.sources.in_memory_source import InMemorySource
 
@@ -273,6 +276,36 @@ class ContractStore:
         reached = {config for view in store._reached().values() for config in configs_of(view)}
         told = {plain(replaced.get(config, config)): name for config, name in kept.items()}
         store._names = tuple((config, name) for config, name in told.items() if config in reached)
+        return store
+
+    def with_engine(self, engine: Engine | None = None, *, spark: SparkConfig | None = None) -> ContractStore:
+        """A new store whose contracts are computed and audited on an engine when they are published, with all they read.
+
+        Rows are equal on every engine. A contract that states an engine keeps it; those of models stay on polars.
+
+        Args:
+            engine: "polars", "spark" or "duckdb", for contracts that state none; None leaves those as they are.
+            spark: how Spark is reached; by the environment if not given.
+
+        Raises:
+            ContractError: there is no such engine.
+            UnsupportedError: columns cannot be computed on the engine; every one is listed with the reason.
+
+        >>> from aligned_dagster import ContractStore, InMemorySource, Int32, feature_view
+        >>> @feature_view(source=InMemorySource.from_values({"id": [1, 2]}))
+        ... class Person:
+        ...     id = Int32().as_entity()
+        >>> ContractStore([Person]).with_engine("duckdb").view("person").engine
+        'duckdb'
+        """
+        if engine is not None:
+            check_engine(engine)
+        if engine is None and spark is None:
+            return self
+        other = on_engine(self._views.values(), engine, spark)
+        store = ContractStore()
+        store._views = {name: other(view) for name, view in self._views.items()}
+        store._names = self._names
         return store
 
     def dummy_store(self, seed: int = 0, rows: int = 1_000) -> ContractStore:

@@ -45,6 +45,11 @@ class Wanted:
         own = has_own_join(self.view) and not self.view.storage.tells_times
         return None if own else self.view.schema.ttl
 
+    def aggregates_at(self, fact_timestamp: str | None) -> bool:
+        """Whether the columns are made of the rows in windows that end at each fact's time."""
+        timed = fact_timestamp is not None and self.view.schema.event_timestamp is not None
+        return timed and bool(self.view.compiled.groupings) and self.view.is_virtual
+
     def provenance(self, number: int, taken: Iterable[str] = ()) -> Provenance:
         """The columns that say which row a fact got, in a frame for which they are asked.
 

@@ -10,12 +10,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from aligned_dagster.errors import ContractError
 from aligned_dagster.features.dtypes import DataType
-from aligned_dagster.features.expression import Expression, from_json, inputs, replay, to_json
+from aligned_dagster.features.expression import (
+    Call,
+    ColumnRef,
+    Expression,
+    from_json,
+    inputs,
+    replay,
+    to_json,
+)
+from aligned_dagster.features.expression import Literal as Constant
 from aligned_dagster.features.literals import Value, value_from_json, value_to_json
 
 if TYPE_CHECKING:
@@ -70,26 +80,38 @@ class Constraint(ABC):
     def words(self, column: str) -> str:
         """The rule as a sentence about the column."""
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        """A boolean expression, true where the rule is broken and never null.
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        """A recorded boolean expression, true where the rule is broken and never null, for any engine to replay.
 
         Args:
-            column: the values.
-            dtype: their type; floating point values can be NaN, which breaks every bound.
+            column: the name of the column.
+            dtype: its type; floating point values can be NaN, which breaks every bound.
 
         Raises:
             ContractError: one row alone cannot tell (`row_local` is false).
         """
         raise ContractError(f"{self.kind!r} needs more than one row; the audit of the whole frame tells.")
 
+    def violation(self, column: str, dtype: DataType) -> pl.Expr:
+        """The same for polars.
+
+        Args:
+            column: the name of the column.
+            dtype: its type.
+
+        Raises:
+            ContractError: one row alone cannot tell (`row_local` is false).
+        """
+        violation: pl.Expr = replay(self.violated(column, dtype))
+        return violation
+
     def pandera_check(self) -> Check | None:
         """The pandera check with the same verdict; None where pandera has a setting of its own for it."""
         import pandera.polars as pa
 
         def keeps(data: Any) -> pl.LazyFrame:
-            column = pl.col(data.key)
             dtype = DataType.from_polars(data.lazyframe.collect_schema()[data.key])
-            frame: pl.LazyFrame = data.lazyframe.select(~self.violation(column, dtype))
+            frame: pl.LazyFrame = data.lazyframe.select(~self.violation(data.key, dtype))
             return frame
 
         return pa.Check(keeps, name=self.key, error=self.words("value"), ignore_na=False)
@@ -116,8 +138,12 @@ def constraint_from_json(form: dict[str, Any]) -> Constraint:
     return _KINDS[form["rule"]](**arguments)
 
 
-def _broken(condition: pl.Expr) -> pl.Expr:
-    return condition.fill_null(False)
+def _broken(condition: Expression) -> Expression:
+    return Call("fill_null", condition, False)
+
+
+def _not(condition: Expression) -> Expression:
+    return _broken(Call("not_", condition))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +155,8 @@ class NotNull(Constraint):
     def words(self, column: str) -> str:
         return f"{column} must not be null"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        return column.is_null()
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return Call("is_null", ColumnRef(column))
 
     def pandera_check(self) -> None:
         return None
@@ -151,10 +177,8 @@ class LowerBound(Constraint):
     def words(self, column: str) -> str:
         return f"{column} must be {'at least' if self.inclusive else 'greater than'} {_say(self.value)}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        bound = _bound(self.value, dtype)
-        broken = column < bound if self.inclusive else column <= bound
-        return _broken(broken | column.is_nan() if dtype.is_float else broken)
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _beyond("lt" if self.inclusive else "le", column, self.value, dtype)
 
 
 @dataclass(frozen=True)
@@ -172,10 +196,8 @@ class UpperBound(Constraint):
     def words(self, column: str) -> str:
         return f"{column} must be {'at most' if self.inclusive else 'less than'} {_say(self.value)}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        bound = _bound(self.value, dtype)
-        broken = column > bound if self.inclusive else column >= bound
-        return _broken(broken | column.is_nan() if dtype.is_float else broken)
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _beyond("gt" if self.inclusive else "ge", column, self.value, dtype)
 
 
 @dataclass(frozen=True)
@@ -190,9 +212,15 @@ class AcceptedValues(Constraint):
         more = f", ... ({len(self.values)} in all)" if len(self.values) > 20 else ""
         return f"{column} must be one of {shown}{more}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        accepted = pl.Series("accepted", list(self.values), dtype=dtype.polars, strict=False)
-        return _broken(~column.is_in(accepted.implode()))
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _not(Call("is_in", ColumnRef(column), self._accepted(dtype).drop_nulls().to_list()))
+
+    def violation(self, column: str, dtype: DataType) -> pl.Expr:
+        # A series of the column's own dtype: a plain list would have polars cast every row to the list's.
+        return (~pl.col(column).is_in(self._accepted(dtype).implode())).fill_null(False)
+
+    def _accepted(self, dtype: DataType) -> pl.Series:
+        return pl.Series("accepted", list(self.values), dtype=dtype.polars, strict=False)
 
 
 @dataclass(frozen=True)
@@ -205,8 +233,8 @@ class Regex(Constraint):
     def words(self, column: str) -> str:
         return f"{column} must match the pattern {self.pattern!r}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        return _broken(~column.str.contains(self.pattern))
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _not(Call("str.contains", ColumnRef(column), self.pattern, literal=False))
 
 
 @dataclass(frozen=True)
@@ -219,8 +247,8 @@ class StartsWith(Constraint):
     def words(self, column: str) -> str:
         return f"{column} must start with {self.prefix!r}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        return _broken(~column.str.starts_with(self.prefix))
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _not(Call("str.starts_with", ColumnRef(column), self.prefix))
 
 
 @dataclass(frozen=True)
@@ -233,8 +261,8 @@ class EndsWith(Constraint):
     def words(self, column: str) -> str:
         return f"{column} must end with {self.suffix!r}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        return _broken(~column.str.ends_with(self.suffix))
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _not(Call("str.ends_with", ColumnRef(column), self.suffix))
 
 
 @dataclass(frozen=True)
@@ -247,8 +275,8 @@ class MinLength(Constraint):
     def words(self, column: str) -> str:
         return f"the length of {column} must be at least {self.length}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        return _broken(_length(column, dtype) < self.length)
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _broken(Call("lt", _length(column, dtype), self.length))
 
 
 @dataclass(frozen=True)
@@ -261,8 +289,8 @@ class MaxLength(Constraint):
     def words(self, column: str) -> str:
         return f"the length of {column} must be at most {self.length}"
 
-    def violation(self, column: pl.Expr, dtype: DataType) -> pl.Expr:
-        return _broken(_length(column, dtype) > self.length)
+    def violated(self, column: str, dtype: DataType) -> Expression:
+        return _broken(Call("gt", _length(column, dtype), self.length))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,10 +369,14 @@ class Rule:
         said = self.description or f"{self.predicate!r}"[1:-1]
         return said if self.mostly == 1 else f"{said}, in at least {_percent(self.mostly)} of the rows"
 
+    def violated(self) -> Expression:
+        """A recorded boolean expression, true where a row breaks the rule and never null, for any engine to replay."""
+        return _not(self.predicate)
+
     def violation(self) -> pl.Expr:
-        """A boolean expression, true where a row breaks the rule and never null."""
-        kept: pl.Expr = replay(self.predicate)
-        return _broken(~kept)
+        """The same for polars."""
+        violation: pl.Expr = replay(self.violated())
+        return violation
 
     def is_kept(self, broken: int, rows: int) -> bool:
         """Whether so many rows that break it, of so many, are few enough."""
@@ -415,22 +447,23 @@ def _say(value: Value) -> str:
     return repr(value)
 
 
-def _length(column: pl.Expr, dtype: DataType) -> pl.Expr:
-    if dtype.kind == "list":
-        return column.list.len()
-    if dtype.kind == "embedding":
-        return column.arr.len()
-    return column.str.len_chars()
+def _length(column: str, dtype: DataType) -> Expression:
+    methods = {"list": "list.len", "embedding": "arr.len"}
+    return Call(methods.get(dtype.kind, "str.len_chars"), ColumnRef(column))
 
 
-def _bound(value: Value, dtype: DataType) -> pl.Expr:
+def _beyond(method: str, column: str, value: Value, dtype: DataType) -> Expression:
+    """Whether a value lies on the wrong side of a bound; NaN lies on the wrong side of all."""
+    beyond = Call(method, ColumnRef(column), _bound(value, dtype))
+    return _broken(Call("or_", beyond, Call("is_nan", ColumnRef(column))) if dtype.is_float else beyond)
+
+
+def _bound(value: Value, dtype: DataType) -> Expression:
     if dtype.kind == "decimal":
-        return pl.lit(Decimal(str(value)))
-    if isinstance(value, dt.datetime) and dtype.kind == "timestamp":
-        if value.tzinfo is None and dtype.time_zone:
-            return pl.lit(value).dt.replace_time_zone(dtype.time_zone)
-        if value.tzinfo is not None and dtype.time_zone:
-            return pl.lit(value).dt.convert_time_zone(dtype.time_zone)
+        return Constant(Decimal(str(value)))
+    if isinstance(value, dt.datetime) and dtype.kind == "timestamp" and dtype.time_zone:
+        zone = ZoneInfo(dtype.time_zone)
+        return Constant(value.replace(tzinfo=zone) if value.tzinfo is None else value.astimezone(zone))
     if dtype.kind == "float32" and isinstance(value, int | float):
-        return pl.lit(value, dtype=pl.Float32)
-    return pl.lit(value)
+        return Call("cast", Constant(value), "float32")
+    return Constant(value)

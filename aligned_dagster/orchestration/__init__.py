@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from aligned_dagster.orchestration.definitions import build_definitions
     from aligned_dagster.orchestration.io_manager import ContractIOManager
     from aligned_dagster.orchestration.producing import produces
-    from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings, model_key
+    from aligned_dagster.orchestration.translator import ContractTranslator, model_key
+    from aligned_dagster.orchestration.translator_settings import TranslatorSettings
 
 __all__ = [
     "AzureContainerResource",
@@ -45,7 +46,7 @@ _HOMES = {
     "build_definitions": "definitions",
     "ContractIOManager": "io_manager",
     "ContractTranslator": "translator",
-    "TranslatorSettings": "translator",
+    "TranslatorSettings": "translator_settings",
     "model_key": "translator",
     "produces": "producing",
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 from dagster._core.definitions.resource_annotation import get_resource_args
+from dagster._core.storage.tags import GLOBAL_CONCURRENCY_TAG
 
 from aligned_dagster.errors import AlignedError, UnsupportedError
 from aligned_dagster.orchestration.checks import check_specs
@@ -109,6 +110,8 @@ def define_asset(
             "partition keys of its materialized_source. Leave partitions_def away."
         )
     op_tags = {**translator.get_op_tags(view), **options.pop("op_tags", {})}
+    if GLOBAL_CONCURRENCY_TAG not in op_tags:  # an older way to name a pool
+        options = {"pool": translator.get_pool(view, registry.pools.get(view.name)), **options}
     resources = {*options.pop("required_resource_keys", ()), *registry.resource_keys.get(view.name, ())}
     if resources and not get_resource_args(compute):  # Dagster takes the one or the other
         options["required_resource_keys"] = resources

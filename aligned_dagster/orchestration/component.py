@@ -15,9 +15,11 @@ from aligned_dagster.contracts.lock import ContractsLock
 from aligned_dagster.errors import AlignedError, ConfigurationError
 from aligned_dagster.orchestration.component_scaffold import AlignedScaffolder
 from aligned_dagster.orchestration.definitions import build_definitions
+from aligned_dagster.orchestration.engine_settings import checked_engine, spark_settings
 from aligned_dagster.orchestration.profiles import checked_profiles
 from aligned_dagster.orchestration.project import ProjectSettings
-from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
+from aligned_dagster.orchestration.translator import ContractTranslator
+from aligned_dagster.orchestration.translator_settings import TranslatorSettings
 from aligned_dagster.sources.import_path import imported
 
 
@@ -101,6 +103,21 @@ Profile = Annotated[
         examples=["production", "{{ env.DEPLOYMENT }}"],
     ),
 ]
+EngineName = Annotated[
+    str | None,
+    dg.Resolver.default(
+        description="What computes and audits contracts that state no engine themselves, unless the environment variable "
+        "ALIGNED_ENGINE names another one: polars, spark or duckdb.",
+        examples=["spark", "{{ env.ENGINE }}"],
+    ),
+]
+SparkTable = Annotated[
+    dict[str, Any] | None,
+    dg.Resolver.default(
+        description="How Spark is reached, as far as no environment variable says it: fields of SparkConfig.",
+        examples=[{"master": "spark://host:7077", "config": {"spark.executor.memory": "4g"}}],
+    ),
+]
 
 
 @dg.scaffold_with(AlignedScaffolder)
@@ -119,6 +136,8 @@ class AlignedComponent(dg.Component, dg.Resolvable, dg.Model):
         translation: settings of the translator.
         profiles: name of a deployment to the connections that it replaces.
         profile: the one that is used, unless `ALIGNED_PROFILE` names another one.
+        engine: what computes and audits contracts, unless `ALIGNED_ENGINE` names another one.
+        spark: how Spark is reached.
     """
 
     contracts: Patterns
@@ -127,6 +146,8 @@ class AlignedComponent(dg.Component, dg.Resolvable, dg.Model):
     translation: Translation = None
     profiles: ProfileTables = Field(default_factory=dict)
     profile: Profile = None
+    engine: EngineName = None
+    spark: SparkTable = None
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
@@ -141,7 +162,8 @@ class AlignedComponent(dg.Component, dg.Resolvable, dg.Model):
         """The definitions of the contracts.
 
         Raises:
-            ConfigurationError: the project has another such component, a glob names no file, or a profile is wrong.
+            ConfigurationError: the project has another such component, a glob names no file, or a profile or the engine is
+                wrong.
         """
         if len(context.component_tree.get_all_components(AlignedComponent)) > 1:
             raise ConfigurationError(
@@ -158,6 +180,8 @@ class AlignedComponent(dg.Component, dg.Resolvable, dg.Model):
             assets=_listed(self.assets),
             profiles=checked_profiles(self.profiles, str(place)),
             profile=self.profile,
+            engine=checked_engine(self.engine, f"engine of {place}"),
+            spark=spark_settings(self.spark, str(place)),
             file=place,
         )
         return build_definitions(

@@ -16,6 +16,7 @@ from aligned_dagster.orchestration.discovery import discovery_sensors
 from aligned_dagster.orchestration.freshness_checks import freshness_checks
 from aligned_dagster.orchestration.io_manager import contract_io_manager
 from aligned_dagster.orchestration.observation import observation_sensors
+from aligned_dagster.orchestration.pools import pools_of
 from aligned_dagster.orchestration.producing import Recipe, recipe_of
 from aligned_dagster.orchestration.registry import ContractRegistry
 from aligned_dagster.orchestration.schedules import schedules
@@ -83,6 +84,8 @@ def build_definitions(
         lock=lock,
         given={key for asset in assets for key in _keys(asset)},
         resource_keys=_resource_keys(everything, connections, translator),
+        pools=pools_of(everything.views.values(), connections),
+        io_managers=connected.resources,
     )
     readers: dict[str, list[str]] = {}
     for name, view in sorted(registry.views.items()):

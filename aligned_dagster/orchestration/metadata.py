@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from aligned_dagster.contracts.engines import engine_of
 from aligned_dagster.features.constraints import (
     Constraint,
     MaxLength,
@@ -76,6 +77,8 @@ def definition_metadata(
         "schema_version": view.version,
         "contract": view.name,
     }
+    if engine_of(view) != "polars":
+        metadata["engine"] = engine_of(view)
     metadata |= learning_definition_metadata(view)
     image = docker_config(view)
     if image is not None:
@@ -131,6 +134,8 @@ def run_metadata(
     metadata["dagster/uri"] = publication.uri or view.storage.uri
     if not view.is_virtual:
         metadata["dagster/storage_kind"] = view.storage.kind
+    if publication.engine != "polars":
+        metadata |= {"engine": publication.engine, "audited_on": publication.audited_on}
     run = "run_" if partitions > 1 else ""
     if partitions > 1:
         metadata |= {"run_partitions": partitions, "run_row_count": publication.rows}

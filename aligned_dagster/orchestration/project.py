@@ -4,47 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
-from aligned_dagster.errors import ConfigurationError, did_you_mean
+from aligned_dagster.errors import ConfigurationError
 from aligned_dagster.orchestration.code_references import GitLinks
-from aligned_dagster.orchestration.observation_intervals import DEFAULT, Every, observation_interval
+from aligned_dagster.orchestration.engine_settings import checked_engine, spark_settings, with_engine
+from aligned_dagster.orchestration.executors import Executor, checked_executor
+from aligned_dagster.orchestration.observation_intervals import DEFAULT, Every
 from aligned_dagster.orchestration.profiles import PROFILE, Profiles, checked_profiles, with_profile
+from aligned_dagster.orchestration.project_table import (
+    EXAMPLE,
+    Automation,
+    automation,
+    chosen_profile,
+    globs,
+    observe_every,
+    project_table,
+    quarantine_days,
+    refuse_unknown_settings,
+)
 
 if TYPE_CHECKING:
     from dagster import AssetsDefinition
 
     from aligned_dagster.contracts.store import ContractStore
+    from aligned_dagster.features.engines.names import Engine
+    from aligned_dagster.sources.engines.spark_config import SparkConfig
 
 PROJECT = "ALIGNED_PROJECT"
 """The environment variable that names a project's directory, or its pyproject.toml."""
 
 DUMMY = "ALIGNED_DUMMY"
 """The environment variable that puts a project on made-up rows: with `ALIGNED_DUMMY=1` no source is touched."""
-
-Executor = Literal["in_process", "multiprocess"]
-Automation = Literal["running", "stopped"]
-_KNOWN = {
-    "assets",
-    "automation",
-    "contracts",
-    "dagster_home",
-    "definitions",
-    "executor",
-    "git",
-    "observe_every",
-    "profile",
-    "profiles",
-    "quarantine_days",
-    "workspace",
-}
-_MOST_DAYS = 36_500
-_EXAMPLE = '[tool.aligned_dagster]\ncontracts = "contracts/*.py"'
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ class ProjectSettings:
         dagster_home: the directory of Dagster's own storage.
         workspace: the file that names the code locations for the UI.
         executor: "in_process" runs one step after another, each on all cores; "multiprocess" a process a
-            step.
+            step; "dask" and "celery" on their workers.
         quarantine_days: how long rows that were kept aside are kept; None for as long as nobody drops them.
         profiles: name of a deployment to the connections that it replaces, with the fields of what takes their place.
         profile: the one that is used, unless `ALIGNED_PROFILE` names another one.
@@ -69,6 +64,9 @@ class ProjectSettings:
             leaves it to somebody in the UI.
         observe_every: asset key or glob of raw sources and models to how often they are looked at, in seconds; False is
             never, "default" is for the others.
+        engine: "polars", "spark" or "duckdb": what computes and audits contracts that state no engine themselves, unless
+            `ALIGNED_ENGINE` names another one; polars if not given.
+        spark: how Spark is reached, as far as no environment variable says it.
     """
 
     root: Path
@@ -85,6 +83,8 @@ class ProjectSettings:
     file: Path | None = None
     automation: Automation = "stopped"
     observe_every: Mapping[str, Every] = field(default_factory=dict)
+    engine: Engine | None = None
+    spark: SparkConfig | None = None
 
     @staticmethod
     def find(start: Path | None = None, environ: Mapping[str, str] | None = None) -> ProjectSettings:
@@ -103,20 +103,20 @@ class ProjectSettings:
             file = path / "pyproject.toml" if path.is_dir() else path
             if not file.is_file():
                 raise ConfigurationError(f"{PROJECT} is {named!r}, but there is no file {file}.")
-            table = _table(file)
+            table = project_table(file)
             if table is None:
-                raise ConfigurationError(f"{file} has no table [tool.aligned_dagster]. Add:\n{_EXAMPLE}")
+                raise ConfigurationError(f"{file} has no table [tool.aligned_dagster]. Add:\n{EXAMPLE}")
             return _settings(table, file)
         directory = (start or Path.cwd()).resolve()
         for folder in (directory, *directory.parents):
             file = folder / "pyproject.toml"
-            table = _table(file) if file.is_file() else None
+            table = project_table(file) if file.is_file() else None
             if table is not None:
                 return _settings(table, file)
         raise ConfigurationError(
             f"Neither {directory} nor a directory above it has a pyproject.toml with [tool.aligned_dagster]. "
             f"Change into the project, set {PROJECT} to its directory, or add to its pyproject.toml:\n"
-            f"{_EXAMPLE}"
+            f"{EXAMPLE}"
         )
 
     def contract_globs(self) -> list[str]:
@@ -130,10 +130,11 @@ class ProjectSettings:
     def load_store(self) -> ContractStore:
         """The contracts in all files that the globs name, over the databases, buckets and accounts of the profile.
 
-        Where `ALIGNED_DUMMY=1` is set they are on random rows.
+        Where `ALIGNED_DUMMY=1` is set they are on random rows. They are on the engine of the deployment.
 
         Raises:
-            ConfigurationError: a glob names no file, or the profile is wrong.
+            ConfigurationError: a glob names no file, or the profile or the engine is wrong.
+            UnsupportedError: columns cannot be computed on the engine.
             ContractImportError: a file cannot be imported; the message says which and why.
             DuplicateNameError: two contracts have one name.
         """
@@ -143,7 +144,19 @@ class ProjectSettings:
         for pattern in self.contract_globs():
             store = store.combined_with(ContractStore.discover(pattern))
         store = with_profile(store, self.profiles, self.profile, self._where)
-        return store.dummy_store() if _on_made_up_rows() else store
+        return self.with_engine(store.dummy_store() if _on_made_up_rows() else store)
+
+    def with_engine(self, store: ContractStore) -> ContractStore:
+        """The contracts on the engine of the deployment.
+
+        Args:
+            store: the contracts.
+
+        Raises:
+            ConfigurationError: `ALIGNED_ENGINE` names no engine.
+            UnsupportedError: columns cannot be computed on the engine; every one is listed with the reason.
+        """
+        return with_engine(store, self.engine, self.spark)
 
     def with_profile(self, store: ContractStore, name: str) -> ContractStore:
         """The contracts over the databases, buckets and accounts of one profile, whichever is used.
@@ -197,103 +210,28 @@ class ProjectSettings:
         return [str(self.root / pattern) for pattern in patterns]
 
 
-def _chosen(profile: Any, file: Path) -> str | None:
-    if profile is None or isinstance(profile, str):
-        return profile
-    raise ConfigurationError(
-        f"[tool.aligned_dagster] of {file} has profile = {profile!r}; name one of the profiles, or use {PROFILE}."
-    )
-
-
 def _on_made_up_rows() -> bool:
     return os.environ.get(DUMMY, "0") not in {"", "0"}
 
 
-def _table(file: Path) -> dict[str, Any] | None:
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} is no TOML file: {error}.") from error
-    found = content.get("tool", {}).get("aligned_dagster")
-    return cast("dict[str, Any] | None", found)
-
-
 def _settings(table: Mapping[str, Any], file: Path) -> ProjectSettings:
-    for name in table:
-        if name not in _KNOWN:
-            raise ConfigurationError(
-                f"[tool.aligned_dagster] of {file} has the unknown setting {name!r}."
-                f"{did_you_mean(name, _KNOWN)} Known: {', '.join(sorted(_KNOWN))}."
-            )
-    contracts, assets = (_listed(table, setting, file) for setting in ("contracts", "assets"))
-    if not contracts:
-        raise _no_globs("contracts", file)
-    executor = table.get("executor", "in_process")
-    if executor not in ("in_process", "multiprocess"):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has executor = {executor!r}; "
-            "use 'in_process' or 'multiprocess'."
-        )
-    days = table.get("quarantine_days")
-    if days is not None and (
-        isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= _MOST_DAYS
-    ):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has quarantine_days = {days!r}; give a positive number of days, as in "
-            "quarantine_days = 90, or leave it away to keep the rows."
-        )
+    where = f"[tool.aligned_dagster] of {file}"
+    refuse_unknown_settings(table, where)
     root = file.resolve().parent
     return ProjectSettings(
         root=root,
-        contracts=contracts,
-        assets=assets,
+        contracts=globs(table, "contracts", where),
+        assets=globs(table, "assets", where) if table.get("assets", []) != [] else (),
         definitions=str(table.get("definitions", "aligned_dagster.definitions")),
         dagster_home=root / str(table.get("dagster_home", "dagster_home")),
         workspace=root / str(table.get("workspace", "workspace.yaml")),
-        executor=executor,
-        quarantine_days=days,
-        automation=_automation(table, file),
-        observe_every=_observe_every(table, file),
-        profiles=checked_profiles(table.get("profiles", {}), f"[tool.aligned_dagster] of {file}"),
-        profile=_chosen(table.get("profile"), file),
-        git=GitLinks.of(table["git"], f"[tool.aligned_dagster] of {file}", root) if "git" in table else None,
-    )
-
-
-def _automation(table: Mapping[str, Any], file: Path) -> Automation:
-    found = table.get("automation", "stopped")
-    if found not in ("running", "stopped"):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has automation = {found!r}; use 'running' or 'stopped'."
-        )
-    return cast("Automation", found)
-
-
-def _observe_every(table: Mapping[str, Any], file: Path) -> Mapping[str, Every]:
-    found = table.get("observe_every", {})
-    if not isinstance(found, dict):
-        raise ConfigurationError(
-            f"[tool.aligned_dagster] of {file} has observe_every = {found!r}; make it a table:\n"
-            '[tool.aligned_dagster.observe_every]\ndefault = 300\n"raw/flights*" = 3600'
-        )
-    for name in found:
-        try:
-            observation_interval(name, found)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"[tool.aligned_dagster] of {file}: {error}") from error
-    return cast("Mapping[str, Every]", found)
-
-
-def _listed(table: Mapping[str, Any], setting: str, file: Path) -> tuple[str, ...]:
-    globs = table.get(setting, [])
-    if isinstance(globs, str):
-        globs = [globs]
-    if not isinstance(globs, list) or not all(isinstance(item, str) for item in globs):
-        raise _no_globs(setting, file)
-    return tuple(globs)
-
-
-def _no_globs(setting: str, file: Path) -> ConfigurationError:
-    return ConfigurationError(
-        f"[tool.aligned_dagster] of {file} needs {setting}, a glob or a list of globs, as in:\n{_EXAMPLE}"
+        executor=checked_executor(table.get("executor", "in_process"), where),
+        quarantine_days=quarantine_days(table, where),
+        automation=automation(table, where),
+        observe_every=observe_every(table, where),
+        profiles=checked_profiles(table.get("profiles", {}), where),
+        profile=chosen_profile(table, where),
+        engine=checked_engine(table.get("engine"), f"engine in {where}"),
+        spark=spark_settings(table.get("spark"), where),
+        git=GitLinks.of(table["git"], where, root) if "git" in table else None,
     )

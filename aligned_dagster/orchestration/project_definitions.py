@@ -13,8 +13,10 @@ from aligned_dagster.contracts.lock import ContractsLock
 from aligned_dagster.errors import AlignedError, ConfigurationError
 from aligned_dagster.features.location import at
 from aligned_dagster.orchestration.definitions import build_definitions
+from aligned_dagster.orchestration.executors import executor_named
 from aligned_dagster.orchestration.project import ProjectSettings
-from aligned_dagster.orchestration.translator import ContractTranslator, TranslatorSettings
+from aligned_dagster.orchestration.translator import ContractTranslator
+from aligned_dagster.orchestration.translator_settings import TranslatorSettings
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.store import ContractStore
@@ -43,7 +45,7 @@ def definitions_of(settings: ProjectSettings, store: ContractStore | None = None
             )
         ),
         assets=settings.load_assets(),
-        executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,
+        executor=executor_named(settings.executor),
         lock=ContractsLock.read(settings.root),
         git=settings.git,
     )

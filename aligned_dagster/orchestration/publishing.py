@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from aligned_dagster.contracts.engines import TITLES, engine_of, needs_session
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.contracts.quarantine import drop
 from aligned_dagster.contracts.training_set import TrainingSet
@@ -31,6 +32,7 @@ from aligned_dagster.sources.source import Writable
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
+    from aligned_dagster.contracts.publish import Publication
     from aligned_dagster.quality.report import AuditReport
 
 
@@ -64,6 +66,9 @@ def publish_and_report(
     audited: list[AuditReport] = []
     publication, problem, part = None, None, None
     references = {name: rows for name, rows in frames.items() if name in view.references()}
+    # Another engine reads what is stored by itself, unless an IO manager of the user's does.
+    own = frame is None and needs_session(engine_of(view))
+    at_hand = {name: rows for name, rows in frames.items() if not own or name in registry.read_by_others}
     try:
         if view.name in registry.partitions:
             part = Part.of_run(context, registry.partitions[view.name])
@@ -71,8 +76,8 @@ def publish_and_report(
             publication = publish(
                 view,
                 frame,
-                frames={name: rows for name, rows in frames.items() if name in view.depends_on()},
-                references=references,
+                frames={name: rows for name, rows in at_hand.items() if name in view.depends_on()},
+                references={name: rows for name, rows in at_hand.items() if name in references},
                 part=None if part is None or part.is_everything else part.slice,
                 run_id=context.run.run_id,
                 on_audit=audited.append,
@@ -88,6 +93,8 @@ def publish_and_report(
     if publication is None:
         assert problem is not None
         raise failure(problem, key) from problem
+    if publication.engine != "polars":
+        context.log.info(_what_ran_where(view, publication))
     _drop_expired(context, view, translator)
     upstream = {name: frames.get(name, registry.rows(registry.views[name])) for name in view.depends_on()}
     published = view.read(upstream) if view.is_virtual else view.read()
@@ -113,6 +120,17 @@ def publish_and_report(
     if part is not None:
         record_by_partition(context, key, partition_metadata(partitions, report))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=data_version)
+
+
+def _what_ran_where(view: FeatureView[Any], publication: Publication) -> str:
+    title, auditor = TITLES[publication.engine], TITLES[publication.audited_on]
+    audited = f"{auditor} audited them"
+    if view.is_virtual:
+        return f"{title} computed the rows of {view.name}, and {audited}."
+    return (
+        f"{title} computed the rows of {view.name} and wrote them to files, {audited}, and polars copied them to "
+        f"{publication.uri}."
+    )
 
 
 def _learning(

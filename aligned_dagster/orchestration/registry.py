@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +11,8 @@ import dagster as dg
 import polars as pl
 
 from aligned_dagster.contracts.lock import ContractsLock
-from aligned_dagster.contracts.model import ModelContract
-from aligned_dagster.errors import DuplicateNameError, UnknownContractError, did_you_mean
+from aligned_dagster.errors import UnknownContractError, did_you_mean
+from aligned_dagster.orchestration.asset_keys import distinct, exposed_models, refuse_shared_keys, stored_as
 from aligned_dagster.orchestration.partitions import Partitions
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ class ContractRegistry:
         model_keys: model contract's name to the asset of the model that predicts for it, where that is one.
         models: asset key to model, of those that are observed; the others are written by an asset of the user.
         resource_keys: contract name to the resources of the connections that it uses itself.
+        pools: contract name to the connection of which its asset takes a place while it runs.
+        read_by_others: names of the contracts whose rows an IO manager reads that is none of ours.
     """
 
     views: Mapping[str, FeatureView[Any]]
@@ -52,6 +53,8 @@ class ContractRegistry:
     model_keys: Mapping[str, dg.AssetKey] = field(default_factory=dict)
     models: Mapping[dg.AssetKey, ExposedModel] = field(default_factory=dict)
     resource_keys: Mapping[str, Collection[str]] = field(default_factory=dict)
+    pools: Mapping[str, str] = field(default_factory=dict)
+    read_by_others: Collection[str] = ()
 
     @staticmethod
     def of(
@@ -61,6 +64,8 @@ class ContractRegistry:
         lock: ContractsLock | None = None,
         given: Collection[dg.AssetKey] = (),
         resource_keys: Mapping[str, Collection[str]] | None = None,
+        pools: Mapping[str, str] | None = None,
+        io_managers: Collection[str] = (),
     ) -> ContractRegistry:
         """The registry of these contracts, of the contracts that they read, and of their raw sources.
 
@@ -71,6 +76,8 @@ class ContractRegistry:
             lock: knows the schema versions that they had; only those of now if not given.
             given: keys of assets that the user writes, which may be those of models.
             resource_keys: contract name to the resources that its asset is shown to use.
+            pools: contract name to the connection of which its asset takes a place.
+            io_managers: names of the resources that the user gives, among them those that take the place of IO managers.
 
         Raises:
             DuplicateNameError: two contracts have one asset key.
@@ -84,7 +91,7 @@ class ContractRegistry:
                     known[name] = upstream
                     waiting.append(upstream)
         view_keys = {name: translator.get_asset_key(view) for name, view in known.items()}
-        _refuse_shared_keys(known, view_keys)
+        refuse_shared_keys(known, view_keys)
         read = {
             name: {source.uri: source for source in view.raw_sources}
             for name, view in known.items()
@@ -95,10 +102,10 @@ class ContractRegistry:
             for uri in found:
                 readers.setdefault(uri, []).append(name)
         sources = {uri: source for found in read.values() for uri, source in found.items()}
-        stored_as = _stored_as(known, view_keys)
-        raw = {uri: source for uri, source in sources.items() if uri not in stored_as}
-        source_keys = _distinct({uri: translator.get_source_key(source) for uri, source in raw.items()})
-        model_keys, models = _exposed(
+        stored = stored_as(known, view_keys)
+        raw = {uri: source for uri, source in sources.items() if uri not in stored}
+        source_keys = distinct({uri: translator.get_source_key(source) for uri, source in raw.items()})
+        model_keys, models = exposed_models(
             [view for name, view in known.items() if name in own or view.is_virtual], translator, given
         )
         return ContractRegistry(
@@ -106,7 +113,7 @@ class ContractRegistry:
             read_only=frozenset(known.keys() - own.keys()),
             view_keys=view_keys,
             sources=raw,
-            source_keys={**source_keys, **stored_as},
+            source_keys={**source_keys, **stored},
             addresses={name: tuple(found) for name, found in read.items()},
             readers=readers,
             partitions={
@@ -117,6 +124,10 @@ class ContractRegistry:
             model_keys=model_keys,
             models=models,
             resource_keys=resource_keys or {},
+            pools=pools or {},
+            read_by_others=frozenset(
+                name for name, view in known.items() if translator.get_io_manager_key(view) in io_managers
+            ),
         )
 
     def view_at(self, key: dg.AssetKey) -> FeatureView[Any]:
@@ -228,65 +239,3 @@ class ContractRegistry:
         if not view.is_virtual:
             return view.read()
         return view.read({name: self.rows(self.views[name]) for name in sorted(view.depends_on())})
-
-
-def _refuse_shared_keys(views: Mapping[str, FeatureView[Any]], keys: Mapping[str, dg.AssetKey]) -> None:
-    first: dict[dg.AssetKey, str] = {}
-    for name, key in keys.items():
-        if key in first:
-            one, other = views[first[key]], views[name]
-            raise DuplicateNameError(
-                f"The contracts {one.name!r} ({one.location}) and {other.name!r} ({other.location}) both "
-                f"have the asset key {key.to_user_string()!r}. Let get_asset_key tell them apart."
-            )
-        first[key] = name
-
-
-def _exposed(
-    views: Iterable[FeatureView[Any]], translator: ContractTranslator, given: Collection[dg.AssetKey]
-) -> tuple[dict[str, dg.AssetKey], dict[dg.AssetKey, ExposedModel]]:
-    """Model contract's name to the key of its model, and key to model of those that no asset of the user is.
-
-    Contracts with one model have one asset for it, under the key that the user's asset has, if there is one. A Python
-    function is no asset of its own, unless the user has one under its key.
-    """
-    keys: dict[str, dg.AssetKey] = {}
-    models: dict[dg.AssetKey, ExposedModel] = {}
-    of_address: dict[str, dg.AssetKey] = {}
-    contracts = sorted(
-        (view for view in views if isinstance(view, ModelContract)), key=lambda view: view.name
-    )
-    named = [(view, view.exposed_model, translator.get_model_key(view)) for view in contracts]
-    for _, exposed, key in named:
-        if exposed is not None and key in given:
-            of_address.setdefault(exposed.uri, key)
-    for view, exposed, key in named:
-        if exposed is None or (exposed.type == "python" and exposed.uri not in of_address):
-            continue
-        found = keys[view.name] = key if key in given else of_address.setdefault(exposed.uri, key)
-        if found not in given:
-            models[found] = exposed
-    return keys, models
-
-
-def _stored_as(
-    views: Mapping[str, FeatureView[Any]], keys: Mapping[str, dg.AssetKey]
-) -> dict[str, dg.AssetKey]:
-    """Addresses at which a contract is materialised: who reads them reads that contract."""
-    return {view.storage.uri: keys[name] for name, view in views.items() if not view.is_virtual}
-
-
-def _distinct(keys: Mapping[str, dg.AssetKey]) -> dict[str, dg.AssetKey]:
-    """The same keys, with a digest of the address added to those that Dagster would take for one another."""
-    owners: dict[str, list[str]] = {}
-    for uri, key in keys.items():
-        owners.setdefault(key.to_python_identifier(), []).append(uri)
-    return {
-        uri: key if len(owners[key.to_python_identifier()]) == 1 else _with_digest(key, uri)
-        for uri, key in keys.items()
-    }
-
-
-def _with_digest(key: dg.AssetKey, uri: str) -> dg.AssetKey:
-    digest = hashlib.sha256(uri.encode()).hexdigest()[:8]
-    return dg.AssetKey([*key.path[:-1], f"{key.path[-1]}_{digest}"])

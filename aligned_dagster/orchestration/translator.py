@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from aligned_dagster.contracts.engines import engine_of
 from aligned_dagster.contracts.model import ModelContract
 from aligned_dagster.orchestration.automation import automation_condition
 from aligned_dagster.orchestration.images import docker_config, image_tags
-from aligned_dagster.orchestration.observation_intervals import Every, observation_interval
+from aligned_dagster.orchestration.observation_intervals import observation_interval
 from aligned_dagster.orchestration.partitions import partitions_definition
+from aligned_dagster.orchestration.translator_settings import TranslatorSettings
 
 if TYPE_CHECKING:
     from aligned_dagster.contracts.feature_view import FeatureView
@@ -27,57 +28,6 @@ _ICONS = {"function": "python", "sklearn": "scikitlearn"}
 """Kinds of models under the names for which the UI has icons."""
 _NEVER = timedelta(days=36_500)
 _SHORTEST_WINDOW = timedelta(minutes=1)
-
-
-@dataclass(frozen=True)
-class TranslatorSettings:
-    """What is often changed without a subclass.
-
-    Args:
-        key_prefix: first parts of the asset key of every contract.
-        source_prefix: first parts of the asset key of every raw source.
-        model_prefix: first parts of the asset key of every model that predicts for a contract.
-        group_name: the group of the contracts.
-        source_group_name: the group of the raw sources.
-        model_group_name: the group of the models.
-        io_manager_key: the resource that reads the rows of all contracts; if not given, one for each kind of storage.
-        preview_rows: rows shown with a materialisation; 0 shows none.
-        max_statistics: the most figures of columns that are recorded with a materialisation, to be plotted
-            over time.
-        definition_lineage: whether column lineage is part of the definitions too. Schemas and lineage cost
-            some 15 s at 5,000 contracts of 20 columns; runs record them in any case.
-        max_broken_partitions: the most partitions that a broken check names, those with the most broken rows
-            first.
-        features_report: whether a materialisation of a model contract tells how well the features were found, for which
-            they are joined once more.
-        max_drift_rows: the most rows on either side in which drift is looked for; of more every n-th is taken.
-        quarantine_days: how long rows that were kept aside are kept; a materialisation drops older ones of its contract.
-            None keeps them.
-        content_limit: the most bytes of a local raw source that are read to tell whether its content changed, which is
-            done when its size or time of change did; of a larger one those decide. Object stores tell it by themselves.
-        automation_running: whether schedules, the sensor that evaluates `automation`, and the one that observes sources are
-            on from the start. Somebody turns them on in the UI otherwise.
-        observe_every: how often raw sources and observed models are looked at: asset key or glob to seconds, a span of time,
-            or False for never. "default" is for all others, 300 if it is not given.
-    """
-
-    key_prefix: tuple[str, ...] = ()
-    source_prefix: tuple[str, ...] = ("raw",)
-    model_prefix: tuple[str, ...] = ("models",)
-    group_name: str = "contracts"
-    source_group_name: str = "sources"
-    model_group_name: str = "models"
-    io_manager_key: str | None = None
-    preview_rows: int = 5
-    max_statistics: int = 48
-    definition_lineage: bool = True
-    max_broken_partitions: int = 100
-    features_report: bool = True
-    max_drift_rows: int = 1_000_000
-    quarantine_days: float | None = None
-    content_limit: int = 1 << 30
-    automation_running: bool = False
-    observe_every: Mapping[str, Every] = field(default_factory=dict)
 
 
 class ContractTranslator:
@@ -133,13 +83,13 @@ class ContractTranslator:
         return {slug: "" for tag in view.tags if (slug := re.sub(r"[^A-Za-z0-9_.-]", "_", tag)[:63])}
 
     def get_kinds(self, view: FeatureView[Any]) -> set[str]:
-        """Kinds of the asset: polars and those of its storage, such as parquet and s3, or "view" where nothing is stored.
+        """Kinds of the asset: its engine and those of its storage, such as parquet and s3, or "view" where nothing is stored.
 
-        Of a model contract "model" and the kind of its model stand in the place of polars.
+        Of a model contract "model" and the kind of its model stand in the place of the engine.
         """
         storage = {"view"} if view.is_virtual else _kinds(view.storage)
         if not isinstance(view, ModelContract):
-            return {"polars"} | storage
+            return {engine_of(view)} | storage
         exposed = view.exposed_model
         return {"model"} | storage | (set() if exposed is None else self.get_model_kinds(exposed))
 
@@ -230,6 +180,14 @@ class ContractTranslator:
         """Tags of the op, which launchers and executors read: the image that a custom source asks for."""
         image = docker_config(view)
         return {} if image is None else image_tags(image)
+
+    def get_pool(self, view: FeatureView[Any], inferred: str | None) -> str | None:
+        """The pool of the asset, of which Dagster lets so many run at once: that of the database or bucket at which it works.
+
+        It has the name of that connection, such as `postgres_PSQL_DB_URL`; what is in files alone has none. Its limit is
+        `concurrency.pools.default_limit` of dagster.yaml, or is set in the UI.
+        """
+        return inferred
 
     def get_check_name(self, view: FeatureView[Any], check: CheckSpec) -> str:
         """The asset check of a rule."""

@@ -19,7 +19,8 @@ MOST_STATISTICS = 256
 BROKEN_RULES = "broken_rules"
 """The column of bad rows that names the checks they break."""
 
-_FIGURES = ("min", "max", "mean", "std")
+FIGURES = ("min", "max", "mean", "std")
+"""What is told of a column of numbers."""
 
 
 def audit(
@@ -94,29 +95,54 @@ def audit(
     rows: int = row["rows"]
     wrong = wrong_columns(found, schema)
 
-    def outcome(check: CheckSpec) -> CheckOutcome:
-        seen = row["all rows"] if check.name in beyond else rows
-        shared = (check.name, check.words, check.column, check.on_violation, seen)
-        if check.name == "schema":
-            return CheckOutcome(*shared, broken=len(wrong), note=" ".join(wrong.values()))
-        if check.name in unchecked:
-            return CheckOutcome(*shared, broken=0, note=unchecked[check.name], checked=False)
-        sample = samples.get(check.name, pl.DataFrame())
-        count = broken[check.name]
-        if check.rule is None or check.rule.mostly == 1:
-            return CheckOutcome(*shared, broken=count, sample=sample)
-        tolerated = check.rule.is_kept(count, seen)
-        return CheckOutcome(
-            *shared, broken=count, sample=sample, mostly=check.rule.mostly, tolerated=tolerated
-        )
-
     return AuditReport(
         contract=contract,
         rows=rows,
-        outcomes=tuple(outcome(check) for check in checks),
-        statistics=tuple(_statistics(name, row) for name in schema.names if name in found),
+        outcomes=tuple(
+            outcome(
+                check,
+                rows=row["all rows"] if check.name in beyond else rows,
+                broken=broken.get(check.name, 0),
+                sample=samples.get(check.name),
+                wrong=wrong,
+                unchecked=unchecked,
+            )
+            for check in checks
+        ),
+        statistics=tuple(column_statistics(name, row) for name in schema.names if name in found),
         beyond=tuple(name for name in frames if name in beyond),
     )
+
+
+def outcome(
+    check: CheckSpec,
+    *,
+    rows: int,
+    broken: int,
+    sample: pl.DataFrame | None,
+    wrong: Mapping[str, str],
+    unchecked: Mapping[str, str],
+) -> CheckOutcome:
+    """What one check found.
+
+    Args:
+        check: what was checked.
+        rows: how many rows were looked at.
+        broken: how many of them break it.
+        sample: some of those; none if not given.
+        wrong: sentence about each column that is not as the contract says.
+        unchecked: check to the reason why it could not be computed.
+    """
+    shared = (check.name, check.words, check.column, check.on_violation, rows)
+    if check.name == "schema":
+        return CheckOutcome(*shared, broken=len(wrong), note=" ".join(wrong.values()))
+    if check.name in unchecked:
+        return CheckOutcome(*shared, broken=0, note=unchecked[check.name], checked=False)
+    found = pl.DataFrame() if sample is None else sample
+    if check.rule is None or check.rule.mostly == 1:
+        return CheckOutcome(*shared, broken=broken, sample=found)
+    tolerated = check.rule.is_kept(broken, rows)
+    return CheckOutcome(*shared, broken=broken, sample=found, mostly=check.rule.mostly, tolerated=tolerated)
 
 
 def statistics(frame: pl.LazyFrame, schema: Schema) -> tuple[ColumnStatistics, ...]:
@@ -137,7 +163,7 @@ def statistics(frame: pl.LazyFrame, schema: Schema) -> tuple[ColumnStatistics, .
     if not measured:
         return ()
     row = frame.select(**measured).collect(engine="streaming").row(0, named=True)
-    return tuple(_statistics(name, row) for name in schema.names if name in found)
+    return tuple(column_statistics(name, row) for name in schema.names if name in found)
 
 
 @dataclass(frozen=True)
@@ -269,13 +295,19 @@ def _measured(found: Mapping[str, pl.DataType], schema: Schema) -> dict[str, pl.
             values = values.fill_nan(None)
         if dtype.is_decimal():
             values = values.cast(pl.Float64)
-        for figure in _FIGURES:
+        for figure in FIGURES:
             measured[f"{figure} {name}"] = getattr(values, figure)()
     return measured
 
 
-def _statistics(name: str, row: Mapping[str, float | None]) -> ColumnStatistics:
-    figures = {figure: row.get(f"{figure} {name}") for figure in _FIGURES}
+def column_statistics(name: str, row: Mapping[str, float | None]) -> ColumnStatistics:
+    """The figures of one column.
+
+    Args:
+        name: its name.
+        row: its figures, each named by what it is and by the column.
+    """
+    figures = {figure: row.get(f"{figure} {name}") for figure in FIGURES}
     return ColumnStatistics(
         name,
         nulls=int(row[f"nulls {name}"] or 0),

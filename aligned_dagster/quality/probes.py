@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -17,6 +18,11 @@ from aligned_dagster.errors import (
 from aligned_dagster.features.constraints import OnViolation, Reference, Unique
 from aligned_dagster.features.schema import Schema
 from aligned_dagster.quality.checks import CheckSpec, expected_checks
+
+if TYPE_CHECKING:
+    import narwhals as nw
+
+Frame = TypeVar("Frame", pl.LazyFrame, "nw.LazyFrame[Any]")
 
 
 @dataclass(frozen=True)
@@ -123,14 +129,23 @@ def is_rowwise(expr: pl.Expr) -> bool:
     return all(is_rowwise(part) for part in expr.meta.pop())
 
 
-def wrong_columns(found: Mapping[str, pl.DataType], schema: Schema) -> dict[str, str]:
-    """Name to sentence of every column that is missing, too many, or of another dtype; the order is free."""
+def wrong_columns(
+    found: Mapping[str, pl.DataType], schema: Schema, carried: Mapping[str, pl.DataType] | None = None
+) -> dict[str, str]:
+    """Name to sentence of every column that is missing, too many, or of another dtype; the order is free.
+
+    Args:
+        found: names and dtypes of the frame.
+        schema: the contract's columns.
+        carried: the dtypes in which an engine holds them; the contract's own if not given.
+    """
     wrong = {}
+    held = schema.polars if carried is None else carried
     for name, dtype in schema.polars.items():
         if name not in found:
             extra = [other for other in found if other not in schema]
             wrong[name] = f"{name!r} ({dtype}) is missing.{did_you_mean(name, extra)}"
-        elif found[name] != dtype:
+        elif found[name] != held[name]:
             wrong[name] = f"{name!r} is {found[name]} and should be {dtype}."
     return wrong | {name: f"{name!r} is too many." for name in found if name not in schema}
 
@@ -165,7 +180,8 @@ def plan(
     for check in expected_checks(schema, on_violation)[1:]:
         because = [wrong[name] for name in check.columns if name in wrong]
         if isinstance(check.constraint, Reference):
-            known = _known(check, check.constraint, contract, references)
+            frame = referenced(check, check.constraint, contract, references)
+            known = frame.select(pl.col(check.constraint.column).alias(check.columns[0])).drop_nulls()
             if not because:
                 probe = _reference_probe(check, check.constraint, found, known)
                 because = [probe] if isinstance(probe, str) else []
@@ -203,7 +219,7 @@ def _probe(check: CheckSpec, schema: Schema) -> Probe:
     if isinstance(check.constraint, Unique):
         violation = values.is_duplicated() & values.is_not_null()
         return Probe(check, violation, count=_surplus(values.drop_nulls()), exact=False)
-    violation = check.constraint.violation(values, dtype)
+    violation = check.constraint.violation(check.column, dtype)
     return Probe(check, violation, count=violation.sum())
 
 
@@ -216,16 +232,21 @@ def _surplus(values: pl.Expr) -> pl.Expr:
     return values.len().cast(pl.Int64) - distinct.fill_null(0).cast(pl.Int64)
 
 
-def _known(
-    check: CheckSpec, constraint: Reference, contract: str, references: Mapping[str, pl.LazyFrame]
-) -> pl.LazyFrame:
+def referenced(
+    check: CheckSpec, constraint: Reference, contract: str, references: Mapping[str, Frame]
+) -> Frame:
+    """The frame that a reference points to, of polars or of an engine.
+
+    Raises:
+        UnknownContractError: it was not given.
+        UnknownFeatureError: it lacks the column.
+    """
     if constraint.view not in references:
         raise UnknownContractError(
             f"{contract!r}: {check.words}, but the rows of {constraint.view!r} were not given."
             f"{did_you_mean(constraint.view, references)} "
             f"Pass them: references={{{constraint.view!r}: frame}}."
         )
-    assert check.column is not None
     frame = references[constraint.view]
     names = frame.collect_schema().names()
     if constraint.column not in names:
@@ -233,7 +254,7 @@ def _known(
             f"{contract!r}: {check.words}, but {constraint.view!r} has no column {constraint.column!r}."
             f"{did_you_mean(constraint.column, names)} Columns: {', '.join(names)}."
         )
-    return frame.select(pl.col(constraint.column).alias(check.column)).drop_nulls()
+    return frame
 
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)

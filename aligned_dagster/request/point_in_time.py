@@ -8,8 +8,9 @@ neither with the history nor with the number of tables.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -17,6 +18,9 @@ from polars.io.plugins import register_io_source
 from aligned_dagster.errors import RequestError, UnknownFeatureError, did_you_mean
 from aligned_dagster.request.join_keys import common_dtype, moment, moment_unit
 from aligned_dagster.request.latest_known import CREATED, EARLIEST, EVENT, LATEST, TIME, Points, Search
+
+if TYPE_CHECKING:
+    from aligned_dagster.request.point_in_time_on import LookupOn
 
 FACTS_AT_ONCE = 4_000_000
 """Facts for which all features go by once."""
@@ -142,12 +146,7 @@ def point_in_time_joins(
     searches = [_Ready.of(lookup, asked, fact_timestamp) for lookup in lookups]
     schema = dict(asked)
     for ready in searches:
-        clash = [name for name in ready.schema if name in schema]
-        if clash:
-            raise RequestError(
-                f"The facts already have the columns {', '.join(map(repr, clash))}, which are asked for as "
-                "features. Rename or drop them in the facts, or do not ask for them."
-            )
+        check_new(ready.schema, schema)
         schema |= ready.schema
 
     def read(
@@ -207,17 +206,7 @@ class _Ready:
         """Hold a lookup against the columns of both sides."""
         pairs, known = lookup.entities, lookup.features.collect_schema()
         event, created, zone = lookup.event_timestamp, lookup.created_timestamp, lookup.zone
-        if fact_timestamp is None and lookup.max_age is not None and event is not None:
-            raise RequestError("max_age needs the times of the facts: name their column in fact_timestamp.")
-        if lookup.max_age is not None and lookup.max_age < dt.timedelta(0):
-            raise RequestError(f"max_age is {lookup.max_age}; it must not be negative.")
-        _check_facts(pairs, fact_timestamp, asked)
-        for name in [*pairs.values(), *lookup.columns.values(), *(n for n in (event, created) if n)]:
-            if name not in known:
-                raise UnknownFeatureError(
-                    f"The features have no column {name!r}.{did_you_mean(name, known)} "
-                    f"Columns: {', '.join(known)}."
-                )
+        check_lookup(lookup, asked, known, fact_timestamp)
         times = [asked[fact_timestamp]] if fact_timestamp else []
         times += [known[name] for name in (event, created) if name]
         unit = moment_unit(times)
@@ -289,7 +278,55 @@ class _Ready:
         return answer if self.lookup.found is None else {**answer, self.lookup.found: found}
 
 
-def _check_facts(pairs: Mapping[str, str], fact_timestamp: str | None, asked: pl.Schema) -> None:
+def check_new(added: Iterable[str], known: Container[str]) -> None:
+    """Make sure that no column of the facts is asked for as a feature.
+
+    Raises:
+        RequestError: one is.
+    """
+    clash = [name for name in added if name in known]
+    if clash:
+        raise RequestError(
+            f"The facts already have the columns {', '.join(map(repr, clash))}, which are asked for as "
+            "features. Rename or drop them in the facts, or do not ask for them."
+        )
+
+
+def check_lookup(
+    lookup: Lookup | LookupOn,
+    asked: Mapping[str, pl.DataType],
+    known: Mapping[str, pl.DataType],
+    fact_timestamp: str | None,
+) -> None:
+    """Make sure that both sides of a lookup have the columns that it names.
+
+    Args:
+        lookup: what is asked.
+        asked: the columns of the facts.
+        known: the columns of the features.
+        fact_timestamp: column of the facts that says at what time they ask.
+
+    Raises:
+        RequestError: a column of the facts is missing, or `max_age` is negative or given for facts without time.
+        UnknownFeatureError: the features lack a column.
+    """
+    times = [name for name in (lookup.event_timestamp, lookup.created_timestamp) if name]
+    if fact_timestamp is None and lookup.max_age is not None and lookup.event_timestamp is not None:
+        raise RequestError("max_age needs the times of the facts: name their column in fact_timestamp.")
+    if lookup.max_age is not None and lookup.max_age < dt.timedelta(0):
+        raise RequestError(f"max_age is {lookup.max_age}; it must not be negative.")
+    _check_facts(lookup.entities, fact_timestamp, asked)
+    for name in [*lookup.entities.values(), *lookup.columns.values(), *times]:
+        if name not in known:
+            raise UnknownFeatureError(
+                f"The features have no column {name!r}.{did_you_mean(name, known)} "
+                f"Columns: {', '.join(known)}."
+            )
+
+
+def _check_facts(
+    pairs: Mapping[str, str], fact_timestamp: str | None, asked: Mapping[str, pl.DataType]
+) -> None:
     if not pairs:
         raise RequestError("A point-in-time join needs at least one entity column.")
     missing = [name for name in pairs if name not in asked]

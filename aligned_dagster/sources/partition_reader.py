@@ -187,14 +187,14 @@ class PartitionReader:
                 self.key_values(listed, request)
             parts = [
                 self._group(group, stored, columns, request, path_as, extra_columns)
-                for group, stored, columns in self._groups(listed, request)
+                for group, stored, columns in self.groups(listed, request)
             ]
         if parts:
             return pl.concat(parts)
         beside = {} if path_as is None else {path_as: pl.String()}
         return pl.LazyFrame(schema={**request.polars, **beside})
 
-    def _groups(
+    def groups(
         self, files: list[PurePath], request: RetrievalRequest
     ) -> list[tuple[list[PurePath], Mapping[str, pl.DataType], dict[str, pl.DataType]]]:
         """Files that can be scanned together, with the stored columns of the first and those that are read.

@@ -27,6 +27,7 @@ __all__ = [
     "Writable",
     "WritableSource",
     "WriteMode",
+    "between_dates",
     "source_from_json",
     "source_to_json",
 ]
@@ -109,19 +110,10 @@ class DataSource(BaseModel, ABC):
         Raises:
             RequestError: the contract has no event timestamp.
         """
-        name = request.event_timestamp
-        if name is None:
-            raise RequestError(
-                f"{request.name!r} has no EventTimestamp, so it cannot be asked for rows between dates. "
-                "Declare one, or use all() and filter()."
-            )
+        condition = between_dates(request, start_date, end_date)
+        name = condition.meta.root_names()[0]
         needed = request if name in request.columns else request.project((*request.columns, name))
-        dtype = request.schema.column(name).dtype
-        low = _moment(start_date, request.zone, dtype.time_zone, end=False)
-        high = _moment(end_date, request.zone, dtype.time_zone, end=True)
-        if dtype.kind == "date":
-            low, high = low.cast(pl.Date), high.cast(pl.Date)
-        rows = self.all_data(needed).filter(pl.col(name).is_between(low, high))
+        rows = self.all_data(needed).filter(condition)
         return rows if needed is request else rows.select(request.columns)
 
     def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
@@ -254,6 +246,37 @@ class WritableSource(DataSource):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.01, 0.5))
+
+
+def between_dates(request: RetrievalRequest, start_date: dt.date, end_date: dt.date) -> pl.Expr:
+    """The condition that the event timestamp is in a period; see `period_bounds`."""
+    name, low, high = period_bounds(request, start_date, end_date)
+    return pl.col(name).is_between(low, high)
+
+
+def period_bounds(
+    request: RetrievalRequest, start_date: dt.date, end_date: dt.date
+) -> tuple[str, pl.Expr, pl.Expr]:
+    """The event timestamp, with the least and the greatest value that it has in a period.
+
+    Args:
+        request: the contract.
+        start_date: the first moment or day; a moment without a zone is read in the request's.
+        end_date: the last moment or day, which is included: a day is included to its end.
+
+    Raises:
+        RequestError: the contract has no event timestamp.
+    """
+    name = request.event_timestamp
+    if name is None:
+        raise RequestError(
+            f"{request.name!r} has no EventTimestamp, so it cannot be asked for rows between dates. "
+            "Declare one, or use all() and filter()."
+        )
+    dtype = request.schema.column(name).dtype
+    low = _moment(start_date, request.zone, dtype.time_zone, end=False)
+    high = _moment(end_date, request.zone, dtype.time_zone, end=True)
+    return (name, low.cast(pl.Date), high.cast(pl.Date)) if dtype.kind == "date" else (name, low, high)
 
 
 def source_to_json(source: DataSource) -> dict[str, Any]:

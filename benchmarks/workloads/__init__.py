@@ -15,6 +15,7 @@ from benchmarks.workloads import (
     point_in_time,
     postgres,
     random_rows,
+    scale,
     upsert,
     view,
 )
@@ -32,6 +33,7 @@ _MODULES = (
     imports,
     random_rows,
     memory,
+    scale,
     backfill,
 )
 WORKLOADS: dict[str, Workload] = {one.WORKLOAD.name: one.WORKLOAD for one in _MODULES}

@@ -67,7 +67,18 @@ def test_the_demo_is_exported_and_comes_back(monkeypatch: pytest.MonkeyPatch) ->
         assert again[name].to_odcs() == forms[name]
     for name in ("flights", "weather", "departures", "planes"):
         assert again[name].version == forms[name]["version"]
-    assert "known_at = polars(departs_at, dep_delay)" in " ".join(text.replace("#", "").split())
+    assert again["flights"].schema.derivations == store.view("flights").schema.derivations
+
+
+def test_what_only_polars_can_compute_is_told_beside_the_contract() -> None:
+    @ad.feature_view(source=ad.FileSource.csv_at("orders.csv"))
+    class Orders:
+        id = ad.Int64().as_entity()
+        amount = ad.Float()
+        twice = amount.transform_polars(lambda x: x * 2, as_dtype=ad.Float())
+
+    text = contracts_from_odcs(to_yaml([Orders.to_odcs()]))
+    assert "twice = polars(amount)" in " ".join(text.replace("#", "").split())
 
 
 def test_no_secret_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,21 @@ class Deployment:
         program = Path(__file__).with_name("quick_daemon.py")
         self.daemon = self._process("daemon", [str(program), "run", "--log-level", "warning"], lambda _: True)
 
+    def start(
+        self,
+        command: list[str],
+        name: str,
+        ready: Callable[[int], bool] = lambda _: True,
+        end_signal: signal.Signals = signal.SIGTERM,
+    ) -> ServerProcess:
+        """Start a further program of the deployment, which ends with it."""
+        log = self.project / f"{name}-{len(self._started)}.log"
+        started = ServerProcess(
+            name, command, log=log, ready=ready, environ=self.environ, end_signal=end_signal
+        )
+        self._started.append(started)
+        return started
+
     def stop(self) -> None:
         """End all that is running."""
         (self.project / "go").touch()
@@ -224,18 +239,8 @@ class Deployment:
         )
 
     def _process(self, name: str, command: list[str], ready: Callable[[int], bool]) -> ServerProcess:
-        started = ServerProcess(
-            name,
-            [
-                *(sys.executable, *command),
-                *("--workspace", self.project / "workspace.yaml"),
-            ],
-            log=self.project / f"{name}-{len(self._started)}.log",
-            ready=ready,
-            environ=self.environ,
-        )
-        self._started.append(started)
-        return started
+        workspace = str(self.project / "workspace.yaml")
+        return self.start([sys.executable, *command, "--workspace", workspace], name, ready)
 
 
 def _answers(url: str) -> bool:

@@ -181,12 +181,12 @@ def test_the_queue_has_its_limits(home: Path, bucket: str) -> None:
         assert config.run_queue_config.max_concurrent_runs == 8
         limits = {limit["key"]: limit["limit"] for limit in config.run_queue_config.tag_concurrency_limits}
         assert limits == {"dagster/backfill": 4, "database": 1}
-        assert config.pool_config.default_pool_limit == 2
+        assert config.pool_config.default_pool_limit == 4
         instance.event_log_storage.initialize_concurrency_limit_to_default("warehouse")
         claims = [
-            instance.event_log_storage.claim_concurrency_slot("warehouse", "run", step) for step in "abc"
+            instance.event_log_storage.claim_concurrency_slot("warehouse", "run", step) for step in "abcde"
         ]
-        assert [claim.is_claimed for claim in claims] == [True, True, False]
+        assert [claim.is_claimed for claim in claims] == [True] * 4 + [False]
 
 
 def test_a_variable_that_is_not_set_is_named(

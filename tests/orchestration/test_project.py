@@ -62,7 +62,7 @@ def test_a_pyproject_without_the_table_is_passed_by(project, tmp_path):
         ('contract = "x"', "unknown setting 'contract'. Did you mean 'contracts'?"),
         ("", "needs contracts, a glob or a list of globs"),
         ("contracts = 3", "needs contracts, a glob or a list of globs"),
-        ('contracts = "x"\nexecutor = "celery"', "executor = 'celery'; use 'in_process' or 'multiprocess'"),
+        ('contracts = "x"\nexecutor = "cellery"', "executor = 'cellery'. Did you mean 'celery'?"),
         ("contracts = ", "is no TOML file"),
     ],
 )

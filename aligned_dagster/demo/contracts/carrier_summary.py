@@ -17,7 +17,7 @@ class CarrierSummary:
     is_cancelled = Bool()
     speed = Float().is_optional()
 
-    airline = name.aggregate().first()
+    airline = name.aggregate().max()
     flights = is_cancelled.aggregate().count()
     cancelled = is_cancelled.aggregate().sum()
     mean_delay = dep_delay.aggregate().mean()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import polars as pl
+from datetime import timedelta
 
 from aligned_dagster import (
     EventTimestamp,
     FileSource,
     Int32,
     String,
-    Timestamp,
     feature_view,
     rule,
-    transform_polars,
     when,
 )
 from aligned_dagster.demo.contracts.airlines import Airlines
@@ -63,15 +61,10 @@ class Flights:
     is_weekend = local_hour.is_weekend()
     route = origin.append("-").append(dest)
 
-    @transform_polars(using_features=[time_hour, minute], return_type=Timestamp())
-    def departs_at(time_hour: pl.Expr, minute: pl.Expr) -> pl.Expr:  # noqa: N805  # a column, not a method
-        """The scheduled departure to the minute."""
-        return time_hour + pl.duration(minutes=minute)
-
-    @transform_polars(using_features=[departs_at, dep_delay], return_type=Timestamp())
-    def known_at(departs_at: pl.Expr, dep_delay: pl.Expr) -> pl.Expr:  # noqa: N805  # a column, not a method
-        """When its delay came to be known: a minute after it left, or was to leave and did not."""
-        return departs_at + pl.duration(minutes=dep_delay.fill_null(0).clip(lower_bound=0) + 1)
+    departs_at = (time_hour + minute * timedelta(minutes=1)).description("Scheduled departure to the minute")
+    known_at = (departs_at + (dep_delay.fill_null(0).clip(lower=0) + 1) * timedelta(minutes=1)).description(
+        "When its delay came to be known: a minute after it left, or was to leave and did not"
+    )
 
     flown_only_if_departed = rule(
         dep_time.is_not_null() | air_time.is_null(), "a flight that did not depart was not in the air"

@@ -40,7 +40,7 @@ class Verdict:
     def broken(self) -> pl.Expr:
         """True where a rule is broken, for values in the column `x`."""
         rules = (rule for rule in self.constraints if rule.row_local and not isinstance(rule, NotNull))
-        found = [rule.violation(pl.col("x"), self.dtype) for rule in rules]
+        found = [rule.violation("x", self.dtype) for rule in rules]
         return pl.any_horizontal(found) if found else pl.lit(False)
 
     def __call__(self, values: pl.Series) -> pl.Series:

@@ -65,7 +65,7 @@ def conditions(schema: Schema, values_of: Callable[[Reference], pl.Series]) -> l
                 known = values_of(constraint).cast(column.dtype.polars)
                 violation = name.is_not_null() & ~name.is_in(known.implode())
             else:
-                violation = constraint.violation(name, column.dtype)
+                violation = constraint.violation(column.name, column.dtype)
             own: tuple[Any, ...] = ()
             if isinstance(constraint, LowerBound | UpperBound):
                 own = (constraint.value,)

@@ -317,6 +317,48 @@ class _Translator:
         return sql(*pieces, dialect=self._dialect)
 
 
+def conjuncts(expr: pl.Expr) -> list[pl.Expr]:
+    """The conditions that must all hold for one to hold; the condition itself where it is a single one.
+
+    >>> [one.meta.root_names() for one in conjuncts((pl.col("a") > 1) & (pl.col("b") > 1))]
+    [['a'], ['b']]
+    """
+    parts = _conjuncts(_tree(expr))
+    return [expr] if len(parts) == 1 else [_expression(part) for part in parts]
+
+
+def comparisons(expr: pl.Expr) -> list[tuple[str, str, pl.Series]] | None:
+    """The columns, signs and values that a condition compares, all of which must hold; None for another condition.
+
+    A value that is a bare number in Python, which takes the type of the column, is a series of the name "dyn".
+
+    >>> [(name, sign, value.item()) for name, sign, value in comparisons(pl.col("a").is_between(1, 2)) or ()]
+    [('a', '>=', 1), ('a', '<=', 2)]
+    """
+    node = _tree(expr)
+    if not isinstance(node, dict) or len(node) != 1:
+        return None
+    kind, body = next(iter(node.items()))
+    if kind == "BinaryExpr" and isinstance(body["op"], str) and body["op"] in _COMPARISONS:
+        compared = [(body["left"], _COMPARISONS[body["op"]], body["right"])]
+    elif kind == "Function" and isinstance(body["function"], dict) and "IsBetween" in str(body["function"]):
+        low, high = _BOUNDS[body["function"]["Boolean"]["IsBetween"]["closed"]]
+        compared = [(body["input"][0], low, body["input"][1]), (body["input"][0], high, body["input"][2])]
+    else:
+        return None
+    found: list[tuple[str, str, pl.Series]] = []
+    for left, sign, right in compared:
+        value = _literal(right)
+        if value is None or len(value) != 1 or value.null_count() or set(left) != {"Column"}:
+            return None
+        found.append((str(left["Column"]), sign, value))
+    return found
+
+
+def _expression(node: Any) -> pl.Expr:
+    return pl.Expr.deserialize(io.StringIO(json.dumps(node)), format="json")
+
+
 def _tree(expr: pl.Expr) -> Any:
     try:
         return json.loads(expr.meta.serialize(format="json"))
@@ -339,7 +381,7 @@ def _literal(node: Any) -> pl.Series | None:
     if not _is_constant(node):
         return None
     try:
-        found = pl.select(pl.Expr.deserialize(io.StringIO(json.dumps(node)), format="json")).to_series()
+        found = pl.select(_expression(node)).to_series()
     except pl.exceptions.PolarsError:
         return None
     return found.alias("dyn") if "Dyn" in json.dumps(node)[:40] else found.alias("")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aligned_dagster.errors import (
+    MISFIT,
     AlignedError,
     CastError,
     ConfigurationError,
@@ -16,9 +17,6 @@ from aligned_dagster.errors import (
     UnreadableSourceError,
 )
 from aligned_dagster.sources.sql.config import SqlConfig
-
-MISFIT = "aligned misfit"
-"""Starts what a query of ours says, by a cast that fails, of a value that cannot be read."""
 
 _UNNUMBERED = (
     ("read-only transaction", "25006"),

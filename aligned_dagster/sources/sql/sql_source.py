@@ -62,14 +62,14 @@ class SqlSource(DataSource):
 
     def all_data(self, request: RetrievalRequest, limit: int | None = None) -> pl.LazyFrame:
         """See `DataSource.all_data`. Only the catalog is read before the frame is collected."""
-        relation, _ = self._described(request)
+        relation, _ = self.described(request)
         rows = scan(relation)
         return self._conformed(rows if limit is None else rows.head(limit), relation, request)
 
     def newest(self, request: RetrievalRequest, column: str) -> dt.datetime | None:
         """See `DataSource.newest`. The server looks for it, where it stores a time as a time."""
         asked = request.project((column,))
-        relation, _ = self._described(asked)
+        relation, _ = self.described(asked)
         greatest = greatest_of(relation, stored_names(asked, self.mapping_values)[column])
         if greatest is None:
             return super().newest(request, column)
@@ -81,7 +81,7 @@ class SqlSource(DataSource):
         self, facts: pl.LazyFrame, request: RetrievalRequest, *, fact_timestamp: str | None = None
     ) -> pl.LazyFrame:
         """See `DataSource.features_for`. The facts go to the server where that moves fewer rows than fetching."""
-        relation, shape = self._described(request)
+        relation, shape = self.described(request)
         fetched = super().features_for(facts, request, fact_timestamp=fact_timestamp)
         lookup = point_in_time.lookup(relation, shape, request, facts, fact_timestamp)
         if lookup is None:
@@ -92,7 +92,15 @@ class SqlSource(DataSource):
 
         return point_in_time.joined_by_server(lookup, facts, fetched, conformed)
 
-    def _described(self, request: RetrievalRequest) -> tuple[Relation, TableShape | None]:
+    def described(self, request: RetrievalRequest) -> tuple[Relation, TableShape | None]:
+        """What is read, as the server describes it now, and what it knows of the table, where it is one.
+
+        Args:
+            request: the contract and the wanted columns.
+
+        Raises:
+            SourceError: the server does not answer, or the table is not there.
+        """
         with explained_sql(request.name, self.uri, self.config), session(self.config) as opened:
             return self._relation(opened, request)
 

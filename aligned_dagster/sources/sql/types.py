@@ -12,10 +12,10 @@ from typing import Any, Literal, cast
 
 import polars as pl
 
+from aligned_dagster.errors import MISFIT
 from aligned_dagster.features.dtypes import DataType
 from aligned_dagster.sources.sql.dialect import POSTGRES
 from aligned_dagster.sources.sql.identifiers import quote
-from aligned_dagster.sources.sql.sql_errors import MISFIT
 
 MOST_DIGITS = 38
 """Digits that a polars decimal has at most."""
@@ -112,7 +112,7 @@ def wire(column: StoredColumn, wanted: DataType | None = None) -> Wire:
         return _array(column, wanted)
     name, base = column.sql, column.base
     if base == "time":
-        told = _refusal(column, "24:00, which is no time of a day", name)
+        told = refusal(column, "24:00, which is no time of a day", name)
         return Wire(f"CASE WHEN {name} = '24:00' THEN {told}::time ELSE {name} END", pl.Time())
     if base in _AS_STORED and column.family == "b":
         dtype, form = _AS_STORED[base]
@@ -173,7 +173,7 @@ def _array(column: StoredColumn, wanted: DataType | None) -> Wire:
     if wanted is not None and (not wanted.is_nested or (inner is not None and inner.is_nested)):
         return Wire(f"array_to_json({name})::text" if wanted.is_nested else f"{name}::text", pl.String())
     flat = f"coalesce(array_ndims({name}), 1) = 1"
-    told = _refusal(column, "an array of arrays, which is no list of values", name)
+    told = refusal(column, "an array of arrays, which is no list of values", name)
 
     def guarded(values: str, sql_type: str) -> str:
         return f"CASE WHEN {flat} THEN {values} ELSE {told}::{sql_type} END"
@@ -207,7 +207,7 @@ def _array(column: StoredColumn, wanted: DataType | None) -> Wire:
     return Wire(texts, pl.List(pl.String()))
 
 
-def _refusal(column: StoredColumn, what: str, value: str) -> str:
+def refusal(column: StoredColumn, what: str, value: str) -> str:
     """An expression that fails with a message of ours when it is computed, by casting it to a number."""
     words = POSTGRES.literal(f"{MISFIT}: the column {column.name!r} holds {what}: ")
     return f"({words} || {value}::text)::integer::text"

@@ -1,0 +1,1 @@
+"""Recorded derivations on engines other than polars, with polars' answers."""

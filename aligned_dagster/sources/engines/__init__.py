@@ -1,0 +1,1 @@
+"""Engines besides polars: sessions, reading sources on them, and the way back."""
