@@ -18,7 +18,7 @@ from aligned_dagster.features import truth, types
 from aligned_dagster.features.aggregation import Aggregation
 from aligned_dagster.features.compiling import Compiled, compile_class
 from aligned_dagster.features.dtypes import DataType
-from aligned_dagster.features.engines.carried import carried, engine_type_name, spark_type_name
+from aligned_dagster.features.engines.carried import carried, engine_type_name
 from aligned_dagster.features.engines.dialect import Dialect
 from aligned_dagster.features.engines.gaps import gaps
 from aligned_dagster.features.engines.names import Engine, check_engine
@@ -283,6 +283,6 @@ def test_types_travel_in_what_the_engine_holds(
     dtype: str, spark: str, duckdb: str, polars: pl.DataType
 ) -> None:
     kind = DataType.from_text(dtype)
-    assert (spark_type_name(kind), engine_type_name(kind, "duckdb")) == (spark, duckdb)
+    assert (engine_type_name(kind, "spark"), engine_type_name(kind, "duckdb")) == (spark, duckdb)
     assert carried(kind, "spark") == polars
     assert carried(kind, "polars") == kind.polars
