@@ -45,7 +45,7 @@ def test_the_page_says_who_owns_the_asset_and_where_it_lies(page: Page, shot: Ca
     [
         ("departures", "seat_miles", ["flights: distance", "planes: seats"], "seats * distance"),
         ("weather", "temp_celsius", ["raw/weather.csv: temp"], "((temp - 32) / 1.8).round(1)"),
-        ("carrier_summary", "airline", ["airlines: name"], "name.first()"),
+        ("carrier_summary", "airline", ["airlines: name"], "name.max()"),
     ],
 )
 def test_columns_tell_what_they_are_made_of(
