@@ -499,6 +499,8 @@ class FeatureView(Generic[T]):
     ) -> JoinSource:  # fmt: skip
         """Each of its rows beside the latest earlier row of another view with the same key, by the event timestamps.
 
+        Of rows with the same key and times the last one is taken on polars, that with the greatest values on another engine.
+
         Raises:
             ContractError: one of the two has no event timestamp, or the keys do not fit together.
         """

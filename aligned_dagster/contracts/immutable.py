@@ -1,9 +1,14 @@
-"""Rows that do not change any more: a partition is written once, and after that only found to be the same."""
+"""Rows that do not change any more: a partition is written once, and after that only found to be the same.
+
+Rows are the same where they differ in nothing but the last digits of floats: a sum of floats depends on the order of its
+rows, which differs from run to run.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -24,8 +29,38 @@ _WINDOW, _ROWS = "__window", "__rows"
 _SEEDS = (0, 1)
 _SHOWN = 3
 
-Found = dict[tuple[Any, ...], tuple[int, ...]]
-"""Partition to the number of its rows and digests of them."""
+_NEAR = {"float64": 1e-11, "float32": 1e-5}
+"""The share by which sums over all rows may differ."""
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What tells the rows of a partition from others, in whatever order they are.
+
+    Args:
+        rows: their number.
+        hashes: of all but floats, which are to be the same.
+        sums: of floats, weighted by hashes, which are to be close.
+        sizes: what is close is a share of these.
+        near: the shares.
+    """
+
+    rows: int = 0
+    hashes: tuple[int, ...] = ()
+    sums: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
+    near: tuple[float, ...] = ()
+
+    def is_as(self, other: Digest) -> bool:
+        """Whether the rows are the same but for the last digits of floats."""
+        if (self.rows, self.hashes) != (other.rows, other.hashes):
+            return False
+        pairs = zip(self.sums, other.sums, self.sizes, other.sizes, self.near, strict=True)
+        return all(abs(one - two) <= near * max(size, its) for one, two, size, its, near in pairs)
+
+
+Found = dict[tuple[Any, ...], Digest]
+"""Partition to what its rows are told by."""
 
 
 def is_stored_already(view: FeatureView[Any], rows: pl.LazyFrame, part: PartitionSlice | None) -> bool:
@@ -43,10 +78,10 @@ def is_stored_already(view: FeatureView[Any], rows: pl.LazyFrame, part: Partitio
     if not stored:
         return False
     new = _by_partition(view, rows)
-    changed = [key for key, digest in stored.items() if new.get(key) != digest]
+    changed = [key for key, digest in stored.items() if not digest.is_as(new.get(key, Digest()))]
     if changed:
         shown = "; ".join(
-            _difference(view, key, stored[key][0], new.get(key, (0,))[0]) for key in changed[:_SHOWN]
+            _difference(view, key, stored[key].rows, new.get(key, Digest()).rows) for key in changed[:_SHOWN]
         )
         more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise PublishError(
@@ -84,27 +119,92 @@ def _stored(view: FeatureView[Any], part: PartitionSlice | None) -> Found:
 
 
 def _by_partition(view: FeatureView[Any], rows: pl.LazyFrame) -> Found:
-    """Digests are sums of hashes, so that no order matters and nothing but sums is held in memory."""
+    """Digests are sums, so that no order matters and nothing but sums is held in memory."""
     scheme = scheme_of(view)
     keys = [] if scheme is None else [c.name for dimension in scheme.keys for c in dimension.columns]
     by = [pl.col(name) for name in keys]
     window = None if scheme is None else scheme.window
     if window is not None:
         by.append(_start(view, window).alias(_WINDOW))
-    whole = pl.struct(view.schema.names)
-    hashed = rows.select(*by, *(whole.hash(seed).cast(pl.Int128).alias(f"__hash {seed}") for seed in _SEEDS))
-    sums = [pl.len().alias(_ROWS), *(pl.col(f"__hash {seed}").sum() for seed in _SEEDS)]
     names = [*keys, *([_WINDOW] if window is not None else [])]
+    told = [_told(pl.col(column.name), column.dtype) for column in view.schema.columns]
+    exact = pl.struct(
+        part.alias(str(n)) for n, part in enumerate(part for parts, _ in told for part in parts)
+    )
+    floats = [one for _, ones in told for one in ones]
+    hashed = rows.select(
+        *by,
+        *(exact.hash(seed).alias(f"__hash {seed}") for seed in _SEEDS),
+        *(one.number.alias(f"__float {n}") for n, one in enumerate(floats)),
+        *(one.size.alias(f"__size {n}") for n, one in enumerate(floats)),
+    )
+    weight = pl.col(f"__hash {_SEEDS[0]}").cast(pl.Float64) / 2.0**64 + 0.5
+    sums = [
+        pl.len().alias(_ROWS),
+        *(pl.col(f"__hash {seed}").cast(pl.Int128).sum() for seed in _SEEDS),
+        *((pl.col(f"__float {n}") * weight).sum() for n in range(len(floats))),
+        *(pl.col(f"__size {n}").sum() for n in range(len(floats))),
+    ]
     with explained(view.name, view.storage.uri):
         found = (hashed.group_by(names).agg(sums) if names else hashed.select(sums)).collect(
             engine="streaming"
         )
-    told = [_ROWS, *(f"__hash {seed}" for seed in _SEEDS)]
     return {
-        tuple(row[name] for name in names): tuple(row[name] for name in told)
+        tuple(row[name] for name in names): Digest(
+            row[_ROWS],
+            tuple(row[f"__hash {seed}"] for seed in _SEEDS),
+            tuple(row[f"__float {n}"] for n in range(len(floats))),
+            tuple(row[f"__size {n}"] for n in range(len(floats))),
+            tuple(one.near for one in floats),
+        )
         for row in found.iter_rows(named=True)
         if row[_ROWS]
     }
+
+
+@dataclass(frozen=True)
+class _Float:
+    """A column of floats, or the floats of a list, as a finite number; of what is not finite the exact part tells.
+
+    Args:
+        number: great values by their logarithm, so that they do not cover the small ones.
+        size: what its last digits are a share of.
+        near: the share that sums may differ by.
+    """
+
+    number: pl.Expr
+    size: pl.Expr
+    near: float
+
+
+def _told(value: pl.Expr, dtype: DataType) -> tuple[list[pl.Expr], list[_Float]]:
+    """The parts of a value that are to be the same, and those that are to be close."""
+    if dtype.is_float:
+        number = _number(value)
+        return [_outside(value)], [_Float(number, number.abs(), _NEAR[dtype.kind])]
+    if dtype.kind in {"list", "embedding"} and dtype.inner is not None and dtype.inner.is_float:
+        items, item = value.cast(pl.List(dtype.inner.polars)), pl.element()
+        numbers = items.list.eval(_number(item) * (pl.int_range(pl.len()) + 1))
+        size = numbers.list.eval(item.abs()).list.sum().fill_null(0.0)
+        return [items.list.eval(_outside(item))], [
+            _Float(numbers.list.sum().fill_null(0.0), size, _NEAR[dtype.inner.kind])
+        ]
+    if dtype.kind == "struct":
+        fields = [_told(value.struct.field(name), inner) for name, inner in dtype.fields]
+        return (
+            [value.is_null(), *(part for parts, _ in fields for part in parts)],
+            [one for _, ones in fields for one in ones],
+        )
+    return [value], []
+
+
+def _number(value: pl.Expr) -> pl.Expr:
+    return pl.when(value.is_finite()).then(value.cast(pl.Float64)).otherwise(0.0).arcsinh()
+
+
+def _outside(value: pl.Expr) -> pl.Expr:
+    """Infinities, NaN and null, which are to be the same; zero for all others."""
+    return pl.when(value.is_finite()).then(0.0).otherwise(value.cast(pl.Float64))
 
 
 def _start(view: FeatureView[Any], window: WindowDimension) -> pl.Expr:

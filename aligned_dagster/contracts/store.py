@@ -314,7 +314,8 @@ class ContractStore:
     def with_engine(self, engine: Engine | None = None, *, spark: SparkConfig | None = None) -> ContractStore:
         """A new store whose contracts are computed and audited on an engine when they are published, with all they read.
 
-        Rows are equal on every engine. A contract that states an engine keeps it; those of models stay on polars.
+        Rows are equal on every engine; where rows tie in key and times, an engine has no last one and takes that with the
+        greatest values. A contract that states an engine keeps it; those of models stay on polars.
 
         Args:
             engine: "polars", "spark" or "duckdb", for contracts that state none; None leaves those as they are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def readings(context):
 
 def alone():
     (HERE / "busy").mkdir()  # which is an error where it is there
-    time.sleep(1)
+    time.sleep(3)
     (HERE / "busy").rmdir()
 
 
@@ -86,7 +86,7 @@ def second():
     alone()
 
 
-@dg.asset
+@dg.asset(deps=[first, second])  # which then have a worker each
 def fragile():
     with (HERE / "tries").open("a") as tries:
         print(os.getpid(), file=tries)
@@ -109,14 +109,14 @@ import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 if __name__ == "__main__":
-    assets, partition = sys.argv[1:]
+    assets, *partition = sys.argv[1:]
     code = ReconstructableRepository.for_file(str(Path(__file__).with_name("assets.py")), "defs")
     with dg.DagsterInstance.get() as instance:
         ended = dg.execute_job(
             code.get_reconstructable_job("__ASSET_JOB"),
             instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets.split(",")],
-            tags={"dagster/partition": partition} if partition else {},
+            tags={"dagster/partition": one for one in partition},
         )
     sys.exit(not ended.success)
 """
@@ -151,16 +151,21 @@ class DaskCluster:
     environ: dict[str, str]
     workers: ServerProcess
 
-    def start(self, assets: str, partition: str = "") -> subprocess.Popen[bytes]:
-        """A process that is a run of assets."""
-        with (self.project / "run.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, str(self.project / "running.py"), assets, partition],
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+    def run(self, *runs: Sequence[str]) -> list[int]:
+        """The exit codes of processes at a time, each of which is a run of assets: their names, and a partition if any."""
+        with (self.project / "run.log").open("ab") as log, ExitStack() as stack:
+            started = []
+            for arguments in runs:
+                process = subprocess.Popen(
+                    [sys.executable, str(self.project / "running.py"), *arguments],
+                    env=self.environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+                started.append(stack.enter_context(process))
+                stack.callback(process.kill)
+            return [process.wait(PATIENCE) for process in started]
 
     def said(self) -> str:
         """What the runs have said."""
@@ -206,7 +211,10 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
             environ=environ,
         )
         running.callback(workers.stop)
-        yield DaskCluster(made, environ, workers)
+        cluster = DaskCluster(made, environ, workers)
+        with cluster.instance() as instance:  # makes the tables, which two runs at a time must not
+            assert (len(instance.get_runs()), len(instance.all_asset_keys())) == (0, 0)
+        yield cluster
 
 
 @pytest.fixture
@@ -234,8 +242,7 @@ def test_dask(dask: DaskCluster) -> None:
 
 
 def test_two_runs_of_one_asset_on_dask_are_two(dask: DaskCluster) -> None:
-    both = [dask.start("readings", partition) for partition in ("a", "b")]
-    assert [process.wait(PATIENCE) for process in both] == [0, 0], dask.said()
+    assert dask.run(["readings", "a"], ["readings", "b"]) == [0, 0], dask.said()
     with dask.instance() as instance:
         assert instance.get_materialized_partitions(dg.AssetKey("readings")) == {"a", "b"}
 
@@ -243,12 +250,12 @@ def test_two_runs_of_one_asset_on_dask_are_two(dask: DaskCluster) -> None:
 def test_pools_hold_steps_on_dask_back_and_a_dead_worker_does_not(dask: DaskCluster) -> None:
     with dask.instance() as instance:
         instance.event_log_storage.set_concurrency_slots("narrow", 1)
-    assert dask.start("first,second,fragile").wait(PATIENCE) == 0, dask.said()
+    assert dask.run(["first,second,fragile"]) == [0], dask.said()
     assert len((dask.project / "tries").read_text("utf-8").splitlines()) == 2
 
 
 def test_a_step_that_no_worker_of_dask_survives_fails(dask: DaskCluster) -> None:
-    assert dask.start("deadly").wait(PATIENCE) == 1
+    assert dask.run(["deadly"]) == [1]
     assert "Dask could not do it: KilledWorker" in dask.said()
 
 

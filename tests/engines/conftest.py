@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import subprocess
 from pathlib import Path
 
@@ -20,6 +22,7 @@ SPARK = SparkConfig(
         "spark.sql.shuffle.partitions": "2",
         "spark.default.parallelism": "2",
     },
+    config_env={"spark.hadoop.fs.tests.secret.key": "ENGINES_SPARK_SECRET"},
 )
 
 
@@ -29,6 +32,7 @@ def spark() -> EngineSession:
     for tool in ("java.sh", "postgres_jdbc.sh"):
         ran = subprocess.run([ROOT / "tools" / tool], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
+    os.environ.setdefault("ENGINES_SPARK_SECRET", secrets.token_hex())
     return engine_session("spark", SPARK)
 
 

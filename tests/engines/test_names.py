@@ -19,6 +19,7 @@ from aligned_dagster import (
     Struct,
     feature_view,
 )
+from aligned_dagster.contracts import engines
 from aligned_dagster.errors import UnsupportedError
 from tests.engines.naming_cases import twins
 from tests.engines.test_views import NOON, orders, visits
@@ -95,3 +96,21 @@ def test_names_that_sql_cannot_say_are_told() -> None:
     for engine in ("duckdb", "spark"):
         with pytest.raises(UnsupportedError, match=r"named\.: an empty name is none in SQL"):
             store("").with_engine(engine)  # type: ignore[arg-type]  # both are engines
+
+
+def test_a_contract_that_many_read_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    told = engines.gaps_of_names
+    monkeypatch.setattr(
+        engines, "gaps_of_names", lambda view, engine: [looked.append(view.name), *told(view, engine)][1:]
+    )
+    source: Any = InMemorySource.from_values({"id": [1], "n": [1]})
+    for number in range(12):
+        fields = {"id": Int64().as_entity(), "n": Int64()}
+        view = feature_view(name=f"view_{number}", source=source)(type("View", (), fields))
+        renamed = view.with_entity_renaming({"id": "other"}, name=f"renamed_{number}")
+        source = view.join(renamed, left_on="id", right_on="other")
+    last = feature_view(name="last", source=source, engine="duckdb")(
+        type("Last", (), {"id": Int64().as_entity(), "n": Int64()})
+    )
+    assert last.engine == "duckdb" and len(looked) < 100

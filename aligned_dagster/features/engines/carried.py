@@ -75,18 +75,6 @@ def carried(dtype: DataType, engine: Engine) -> pl.DataType:
     return carried_type(dtype, engine).polars
 
 
-def spark_type_name(dtype: DataType) -> str:
-    """What Spark's SQL calls the type in which it holds a contract's type.
-
-    Raises:
-        UnsupportedError: Spark has no type that holds it.
-
-    >>> spark_type_name(DataType.from_text("list(uint16)")), spark_type_name(DataType("timestamp"))
-    ('array<int>', 'timestamp_ntz')
-    """
-    return engine_type_name(dtype, "spark")
-
-
 def engine_type_name(dtype: DataType, engine: Engine) -> str:
     """What an engine's SQL calls the type in which it holds a contract's type.
 

@@ -99,5 +99,5 @@ def unsigned(dialect: Dialect, part: Written, dtype: DataType, shown: str = "") 
             whole = case([(f"{number} >= {_HALF}D", above)], whole)
     else:
         fits = f"{number} > -1BD AND {number} < {size}BD"
-        whole = f"greatest(floor({number}), 0)" if have.kind == "decimal" else number
+        whole = case([(f"{number} < 0", "0")], f"floor({number})") if have.kind == "decimal" else number
     return checked(dialect, fits, shown or part.text, dialect.cast(whole, dtype), dtype)

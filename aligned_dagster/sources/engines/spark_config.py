@@ -111,11 +111,10 @@ def place_of(remote: str) -> str:
     """The address of Spark Connect without what may hold a token or a password.
 
     >>> place_of("sc://me:hunter2@host:15002/;token=abc;use_ssl=true")
-    'sc://***@host:15002'
+    'sc://host:15002'
     """
-    return _PASSWORD.sub(
-        "//***@", re.split(r"[/?;]", remote.removeprefix("sc://"), maxsplit=1)[0].join(["sc://", ""])
-    )
+    address = re.split(r"/?;", remote.removeprefix("sc://"), maxsplit=1)[0]
+    return "sc://" + re.split(r"[/?]", address.rpartition("@")[2], maxsplit=1)[0]
 
 
 def _setting(variable: str) -> str:
