@@ -44,11 +44,11 @@ def problems(wheel: Path, root: Path = ROOT) -> list[str]:
 
 
 def _of_files(packed: set[str], root: Path) -> list[str]:
-    """Each module and the mark of its types, and nothing else."""
+    """Each module, with its types where they have a file, the mark of them, and nothing else."""
     wanted = {
         path.relative_to(root).as_posix()
         for path in (root / PACKAGE).rglob("*")
-        if path.is_file() and (path.suffix == ".py" or path.name == "py.typed")
+        if path.is_file() and (path.suffix in {".py", ".pyi"} or path.name == "py.typed")
     }
     missing = [f"{name} is missing." for name in sorted(wanted - packed)]
     return missing + [f"{name} does not belong into it." for name in sorted(packed - wanted)]

@@ -273,7 +273,8 @@ def test_a_value_that_does_not_fit(engine: EngineSession, tmp_path: Path) -> Non
         staged()
     words = str(told.value)
     assert words == (
-        f"The value '2020-02-30' in column 'day' of 'days' in {file} is no date. It should be an ISO 8601 text."
+        f"The value '2020-02-30' in column 'day' of 'days' in {file} is no date. It should be an ISO 8601 text. "
+        "Of another form, say which: date_formatter=DateFormatter.string_format('%d.%m.%Y %H:%M')."
     )
     file.write_text("id\n1\n")
     with pytest.raises(MissingColumnError, match="has no column 'day', which 'days' needs"):
