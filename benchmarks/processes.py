@@ -79,6 +79,7 @@ def limit_memory(most: int) -> None:
     Raises:
         RuntimeError: this user may not make a control group.
     """
+    _remove_left_groups()
     one_tree = (_GROUPS / "cgroup.controllers").exists()  # as version 2 of control groups has
     group = (_GROUPS if one_tree else _GROUPS / "memory") / f"benchmark-{os.getpid()}"
     limit = "memory.max" if one_tree else "memory.limit_in_bytes"
@@ -92,8 +93,8 @@ def limit_memory(most: int) -> None:
         ) from error
 
 
-def remove_limits() -> None:
-    """Remove the groups of processes that have ended."""
+def _remove_left_groups() -> None:
+    """Remove the groups of processes that have ended: none can remove its own."""
     for group in [*_GROUPS.glob("benchmark-*"), *(_GROUPS / "memory").glob("benchmark-*")]:
         try:
             group.rmdir()

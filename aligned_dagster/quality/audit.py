@@ -9,7 +9,7 @@ import polars as pl
 
 from aligned_dagster.features.constraints import OnViolation, Reference
 from aligned_dagster.features.schema import Schema
-from aligned_dagster.quality.checks import CheckSpec, expected_checks
+from aligned_dagster.quality.checks import CheckSpec, expected_checks, told_apart
 from aligned_dagster.quality.probes import Around, Probe, plan, require_probes, wrong_columns
 from aligned_dagster.quality.report import SAMPLE_ROWS, AuditReport, CheckOutcome, ColumnStatistics
 
@@ -218,12 +218,7 @@ def split(
     found = frame.collect_schema()
     known = {contract: frame, **(references or {})}
     probes, unchecked = plan(found, schema, contract=contract, on_violation=on_violation, references=known)
-    effects = {"quarantine", "block"} if include_blocking else {"quarantine"}
-    concerned = {
-        check.name
-        for check in expected_checks(schema, on_violation)
-        if check.on_violation in effects and (checks is None or check.name in checks)
-    }
+    concerned = told_apart(schema, on_violation, include_blocking=include_blocking, among=checks)
     require_probes({n: reason for n, reason in unchecked.items() if n in concerned}, contract)
     probes = [probe for probe in probes if probe.check.name in concerned]
 

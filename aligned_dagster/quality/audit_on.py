@@ -21,7 +21,7 @@ from aligned_dagster.quality.audit import (
     column_statistics,
     outcome,
 )
-from aligned_dagster.quality.checks import expected_checks
+from aligned_dagster.quality.checks import expected_checks, told_apart
 from aligned_dagster.quality.probes import require_probes
 from aligned_dagster.quality.probes_on import ProbeOn, any_of, plan_on
 from aligned_dagster.quality.report import SAMPLE_ROWS, AuditReport
@@ -172,12 +172,7 @@ def split_on(
     probes, unchecked, _ = plan_on(
         found, schema, contract=contract, engine=engine, on_violation=on_violation, references=known
     )
-    effects = {"quarantine", "block"} if include_blocking else {"quarantine"}
-    concerned = {
-        check.name
-        for check in expected_checks(schema, on_violation)
-        if check.on_violation in effects and (checks is None or check.name in checks)
-    }
+    concerned = told_apart(schema, on_violation, include_blocking=include_blocking, among=checks)
     require_probes({n: reason for n, reason in unchecked.items() if n in concerned}, contract)
     probes = _intolerable(frame, [probe for probe in probes if probe.check.name in concerned])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aligned_dagster.features.constraints import Constraint, OnViolation, Rule
@@ -80,6 +81,32 @@ def expected_checks(schema: Schema, default: OnViolation = "block") -> tuple[Che
             CheckSpec(name, rule.words(), None, rule.on_violation or default, rule.columns, rule=rule)
         )
     return tuple(specs)
+
+
+def told_apart(
+    schema: Schema, default: OnViolation, *, include_blocking: bool, among: Collection[str] | None
+) -> set[str]:
+    """Names of the checks whose bad rows are kept aside.
+
+    Args:
+        schema: the contract's columns and rules.
+        default: what a broken rule does that says nothing itself.
+        include_blocking: whether rows are bad as well that break a rule whose effect is "block".
+        among: the only checks to look at; all if not given.
+
+    >>> from aligned_dagster.features.constraints import LowerBound
+    >>> from aligned_dagster.features.dtypes import DataType
+    >>> from aligned_dagster.features.schema import Column
+    >>> schema = Schema((Column("age", DataType("int64"), constraints=(LowerBound(0),)),))
+    >>> told_apart(schema, "quarantine", include_blocking=False, among=None)
+    {'age__lower_bound'}
+    """
+    effects = {"quarantine", "block"} if include_blocking else {"quarantine"}
+    return {
+        check.name
+        for check in expected_checks(schema, default)
+        if check.on_violation in effects and (among is None or check.name in among)
+    }
 
 
 def escape(name: str) -> str:

@@ -18,6 +18,7 @@ from aligned_dagster.features.engines.dialect import (
 from aligned_dagster.features.engines.number_sql import divided, rounded_by, wide, wrapped
 from aligned_dagster.features.engines.times import write_temporal
 
+_OTHER_DIGITS = "{} of decimals: engines round its digits otherwise; cast them to Float() first"
 _SIGNS = {"add": "+", "sub": "-", "mul": "*"}
 
 
@@ -58,14 +59,19 @@ def _product_of_lists(dialect: Dialect, asked: Asked) -> str:
     )
 
 
+def _need_no_decimal(asked: Asked) -> None:
+    """Refuse what engines would answer with other digits."""
+    if asked.dtype.kind == "decimal":
+        raise GapError(_OTHER_DIGITS.format(asked.method))
+
+
 @writes("truediv")
 def _quotient(dialect: Dialect, asked: Asked) -> str:
     left, right = asked.args
     if left.dtype.is_temporal:
         return write_temporal(dialect, asked)
     dtype = asked.dtype
-    if dtype.kind == "decimal":
-        raise GapError("truediv of decimals: engines round its digits otherwise; cast them to Float() first")
+    _need_no_decimal(asked)
     number, divisor = (dialect.typed(part, dtype) for part in asked.args)
     return divided(dialect, number, divisor, known=right.is_plain and bool(right.value))
 
@@ -76,8 +82,7 @@ def _whole_quotient(dialect: Dialect, asked: Asked) -> str:
     if left.dtype.is_temporal:
         return write_temporal(dialect, asked)
     dtype = asked.dtype
-    if dtype.kind == "decimal":
-        raise GapError("floordiv of decimals: engines round its digits otherwise; cast them to Float() first")
+    _need_no_decimal(asked)
     if dtype.is_float:
         return _floor_quotient(dialect, asked)
     number, divisor = (wide(dialect, part, dtype) for part in asked.args)
@@ -102,8 +107,7 @@ def _floor_quotient(dialect: Dialect, asked: Asked) -> str:
 def _rest(dialect: Dialect, asked: Asked) -> str:
     dtype = asked.dtype
     right = asked.args[1]
-    if dtype.kind == "decimal":
-        raise GapError("mod of decimals: engines round its digits otherwise; cast them to Float() first")
+    _need_no_decimal(asked)
     number, divisor = (wide(dialect, part, dtype) for part in asked.args)
     if dtype.is_float:
         return f"({number} - {_floor_quotient(dialect, asked)} * {divisor})"
@@ -131,7 +135,7 @@ def _power(dialect: Dialect, asked: Asked) -> str:
             )
         return dialect.fitted(power, dtype)
     if not dtype.is_integer:
-        raise GapError("pow of decimals: engines round its digits otherwise; cast them to Float() first")
+        raise GapError(_OTHER_DIGITS.format("pow"))
     if not (right.is_plain and isinstance(right.value, int) and 0 <= right.value <= 8):
         raise GapError(
             "pow of whole numbers to a power that is no plain number from 0 to 8: cast one to Float()"

@@ -37,6 +37,7 @@ from aligned_dagster.sources.engines.session import (
     RowTexts,
     StagedFiles,
     Types,
+    collected,
 )
 from aligned_dagster.sources.source import DataSource
 
@@ -129,8 +130,7 @@ class DuckDbSession(FileReading):
             table = (
                 _native(frame).select(", ".join(quoted(name, "duckdb") for name in schema)).to_arrow_table()
             )
-        found = cast("pl.DataFrame", pl.from_arrow(table))
-        return found.select(pl.col(name).cast(dtype.polars) for name, dtype in schema.items())
+        return collected(table, schema)
 
     def with_text(
         self, frame: nw.LazyFrame[Any], name: str, function: RowTexts, made_of: Types

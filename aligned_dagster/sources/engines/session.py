@@ -161,6 +161,13 @@ class ArrowTexts:
         return self.function(found.struct.unnest().select(columns)).to_arrow().cast("string")
 
 
+def collected(table: Any, schema: Types) -> pl.DataFrame:
+    """A table of Arrow from an engine as rows of polars, in the contract's dtypes."""
+    found = pl.from_arrow(table)
+    assert isinstance(found, pl.DataFrame)
+    return found.select(pl.col(name).cast(dtype.polars) for name, dtype in schema.items())
+
+
 @dataclass(frozen=True)
 class StagedFiles:
     """Parquet files that an engine wrote.

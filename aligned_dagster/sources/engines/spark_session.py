@@ -22,6 +22,7 @@ from aligned_dagster.sources.engines.session import (
     RowTexts,
     StagedFiles,
     Types,
+    collected,
 )
 from aligned_dagster.sources.engines.spark_config import SparkConfig
 from aligned_dagster.sources.engines.spark_errors import explained_spark
@@ -136,8 +137,7 @@ class SparkRows(FileReading):
         """See `EngineSession.collect`."""
         with self.explained(contract):
             table = native_of(frame).select([quoted(name, "spark") for name in schema]).toArrow()
-        found = cast("pl.DataFrame", pl.from_arrow(table))
-        return found.select(pl.col(name).cast(dtype.polars) for name, dtype in schema.items())
+        return collected(table, schema)
 
     def with_text(
         self, frame: nw.LazyFrame[Any], name: str, function: RowTexts, made_of: Types
