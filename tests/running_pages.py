@@ -43,6 +43,8 @@ NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
 EXITS = re.compile(r"<!-- exits with (\d+) -->")
 RUN = ("python", "pycon", "bash")
 PATIENCE = 240
+OURS = (str(REPOSITORY), sys.prefix, sys.base_prefix)
+"""Where modules come from that no page has written."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,15 @@ def blocks_of(page: Path) -> list[Block]:
 @contextmanager
 def inside(folder: Path) -> Iterator[None]:
     """Work in this directory, whose modules can be imported until the end of the block."""
-    before = os.getcwd()
+    before, paths = os.getcwd(), list(sys.path)
     os.chdir(folder)
     _forget_modules(folder)
-    sys.path.insert(0, str(folder))
+    # A module anywhere on the path comes before a package without __init__.py, and Dagster leaves directories there.
+    sys.path[:] = [str(folder), *(path for path in paths if path.startswith(OURS))]
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        sys.path[:] = paths
         _forget_modules(folder)
         os.chdir(before)
 
@@ -244,8 +247,7 @@ def _command(line: str) -> tuple[Mapping[str, str], list[str]] | None:
 def _forget_modules(folder: Path) -> None:
     """Import what is in the directory anew, also where a module of another page's directory has the name."""
     own = {path.stem for path in folder.iterdir() if path.is_dir() or path.suffix == ".py"}
-    kept = (str(REPOSITORY), sys.prefix, sys.base_prefix)
     for name, module in list(sys.modules.items()):
         path = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())][-1]
-        if name.partition(".")[0] in own and not path.startswith(kept):
+        if name.partition(".")[0] in own and not path.startswith(OURS):
             del sys.modules[name]

@@ -18,6 +18,8 @@ IMPORTS = "from aligned_dagster import *"
 """The first line of every file with a mistake; the page shows what is below."""
 SHOWN = "/shop"
 """How messages name the directory of the project on the page."""
+PROJECTS = ("contracts", "aligned_dagster.definitions")
+"""Modules that are another's in each project."""
 WRONG = "  # wrong"
 """Ends the line that a message has to name."""
 
@@ -144,8 +146,8 @@ def _commanded(mistake: Mistake) -> Told:
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
     """Work in a directory whose modules can be imported, and forget them afterwards."""
-    before, known = os.getcwd(), set(sys.modules)
-    held: dict[str, Any] = {name: sys.modules.pop(name) for name in ("contracts",) if name in sys.modules}
+    before, known, path = os.getcwd(), set(sys.modules), list(sys.path)
+    held: dict[str, Any] = {name: sys.modules.pop(name) for name in PROJECTS if name in sys.modules}
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     linecache.checkcache()
@@ -153,9 +155,10 @@ def _inside(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-        sys.path.remove(str(folder))
+        sys.path[:] = path  # Dagster leaves there the directories that it loaded definitions from
         for name in set(sys.modules) - known:
             if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
                 del sys.modules[name]
-        sys.modules.pop("contracts", None)
+        for name in PROJECTS:
+            sys.modules.pop(name, None)
         sys.modules.update(held)
