@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from aligned_dagster.sources.sql.connection import close_idle_connections
 from tests.running_pages import blocks_of, inside, run_python
-from tools.servers.redshift import RedshiftServer
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = blocks_of(README)
+LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)")
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +52,28 @@ def test_the_first_contract_finds_the_bad_sale(summary: str, project: Path) -> N
 
 
 @pytest.mark.parametrize("number", [n for n, block in enumerate(BLOCKS) if block.language == "python"])
-def test_a_block_of_python_runs(
-    number: int,
-    project: Path,
-    summary: str,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_block_of_python_runs(number: int, project: Path, summary: str) -> None:
     block = BLOCKS[number]
-    code = block.code
     assert summary
-    if "PSQL_DB_URL" in code:
-        monkeypatch.setenv("PSQL_DB_URL", request.getfixturevalue("postgres_database"))
-        request.addfinalizer(close_idle_connections)
-    if "REDSHIFT_DB_URL" in code:
-        server: RedshiftServer = request.getfixturevalue("redshift")
-        monkeypatch.setenv("REDSHIFT_DB_URL", server.new_database().replace("postgresql://", "redshift://"))
-        request.addfinalizer(close_idle_connections)
     made: dict[str, Any] = {"__name__": "readme"}
     run_python(block, README, made)
     if block.note == "continued":
         assert made["frame"]["order_id"].to_list() == [1001, 1003]
         assert sorted(made["shops"].rows()) == [("oslo", 1, 12.5), ("rome", 1, 99.9)]
+
+
+def test_every_link_leads_somewhere() -> None:
+    """mkdocs looks at the links of docs/; the README is no page of the site."""
+    found = {(name, anchor) for name, anchor in LINK.findall(README.read_text("utf-8"))}
+    assert len(found) > 30
+    lost = [
+        (name, anchor) for name, anchor in found if anchor and anchor not in anchors_of(README.parent / name)
+    ]
+    lost += [(name, anchor) for name, anchor in found if not (README.parent / name).exists()]
+    assert lost == []
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of the headings of a file of Markdown."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}

@@ -34,7 +34,7 @@ def contract_files(pattern: str | Path, exclude: str | None = None) -> list[Path
     files = [
         Path(name).resolve()
         for name in globbing.glob(pattern, recursive=True)
-        if name.endswith(".py") and name not in dropped and not _is_hidden(name)
+        if name.endswith(".py") and name not in dropped
     ]
     if not files:
         raise ContractImportError(
@@ -207,7 +207,3 @@ def _advice(error: Exception) -> str:
 
 def _same(name: str | None, file: Path) -> bool:
     return name is not None and os.path.basename(name) == file.name and os.path.realpath(name) == str(file)
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") and part not in {".", ".."} for part in Path(name).parts)
