@@ -11,6 +11,7 @@ import click
 from aligned_dagster.commands.completing import complete_selection
 from aligned_dagster.commands.terminal import (
     FAILED,
+    INTERRUPTED,
     console,
     guarded,
     guarded_json,
@@ -117,7 +118,13 @@ def _serve(console: Console, port: int, keep_going: bool, select: str | None) ->
     if code != 0 and not keep_going:
         console.print("Nothing is served. Mend what failed, or use --keep-going to look at it in the UI.")
         return code
-    serve(project(), port, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+    try:
+        serve(
+            project(), port, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
+        )
+    except KeyboardInterrupt:
+        console.print("The Dagster UI has ended.")
+        return INTERRUPTED
     return 0
 
 

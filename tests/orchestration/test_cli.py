@@ -315,6 +315,7 @@ def test_run_serves_the_ui_until_ctrl_c_and_leaves_no_process_behind(served, pro
 
     assert process.returncode == 130
     assert "Ending the Dagster UI" in output
+    assert "The Dagster UI has ended." in output
     assert not _processes_of(project.root)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2)
