@@ -49,8 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
     class Sharing(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            found = (scope for path, scope in TOGETHER.items() if nodeid.startswith(path))
-            return next(found, super()._split_scope(nodeid))
+            return group_of(nodeid) or super()._split_scope(nodeid)
 
         def remove_node(self, node: WorkerController) -> str | None:
             work = self.assigned_work[node]
@@ -75,8 +74,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow modules first, so that the workers that share out the modules end at about the same time."""
-    items.sort(key=lambda item: not any(part in SLOW for part in item.path.parts))
+    """Slow modules first, so that the workers end at about the same time; those of `TOGETHER` after one another."""
+
+    def place(item: pytest.Item) -> tuple[bool, str]:
+        return not any(part in SLOW for part in item.path.parts), group_of(item.nodeid) or ""
+
+    items.sort(key=place)
+
+
+def group_of(nodeid: str) -> str | None:
+    """What the module of a test shares with others."""
+    return next((scope for path, scope in TOGETHER.items() if nodeid.startswith(path)), None)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,36 @@ FLAGS = [
 expect.set_options(timeout=PATIENCE)
 
 
+_serving = ExitStack()
+_urls: list[str] = []
+
+
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The demo after `aligned-dagster run`, with its data and Dagster's storage in a temporary directory."""
-    project = demo_project(tmp_path_factory.mktemp("ui").resolve())
-    with serving(project) as url:
-        yield Served(url, project)
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The project of the demo, with its data and Dagster's storage in a temporary directory."""
+    yield demo_project(tmp_path_factory.mktemp("ui").resolve())
+    _end_serving()
+
+
+@pytest.fixture(scope="module")
+def served(demo: Path) -> Served:
+    """The demo after `aligned-dagster run`, served once for the modules that follow each other."""
+    if not _urls:
+        _urls.append(_serving.enter_context(serving(demo)))
+    return Served(_urls[0], demo)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the demo after its last test: its daemon takes a good part of a core for as long as it lives."""
+    yield
+    if not isinstance(nextitem, pytest.Function) or "demo" not in nextitem.fixturenames:
+        _end_serving()
+
+
+def _end_serving() -> None:
+    _urls.clear()
+    _serving.close()
 
 
 @pytest.fixture(scope="session")
